@@ -20,6 +20,19 @@ FROM_NODES = tuple(row for row in topics.TABLE if row not in topics.TO_NODES)
 """What other users may read: no requests, which can carry a visitor's picture, and no acknowledgements."""
 FOR_HOME_ASSISTANT = ("set", "reload")
 """The commands that its switches, numbers and buttons send."""
+OPERATORS_READ = (
+    topics.STATUS,
+    topics.INFO,
+    topics.CAMERAS,
+    topics.METRICS,
+    topics.CAMERA_STATUS,
+    topics.ZONES,
+    topics.SETTINGS,
+    topics.RESPONSE,
+)
+"""What a rollout has to know: nothing about what cameras see."""
+FOR_OPERATORS = ("zones.set", "set", "cameras.set", "reload")
+"""The commands that a rollout sends."""
 
 _TEXT = """\
 # Who may publish and read what: by user name, or the name in the client certificate, but never by client id.
@@ -54,6 +67,13 @@ user viewer
 user reader
 {reader_denied}
 {reader_reads}
+
+# Who rolls out zones, masks, settings and models to many nodes (darner-fleet) reads what is in force, and no
+# pictures, objects or events.
+user operator
+{operator_denied}
+{operator_reads}
+{operator_writes}
 
 # Home Assistant reads, publishes on its own topic that it has started, sends the commands of its switches,
 # numbers and buttons, and clears a device that its user deletes.
@@ -122,6 +142,11 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
         viewer_writes=_lines("topic write", (row.filter(prefix) for row in topics.TO_NODES)),
         reader_denied=denied("reader"),
         reader_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
+        operator_denied=denied("operator"),
+        operator_reads=_lines("topic read", (row.filter(prefix) for row in OPERATORS_READ)),
+        operator_writes=_lines(
+            "topic write", (f"{requests.replace(USER, '+')[:-1]}{command}" for command in FOR_OPERATORS)
+        ),
         homeassistant_denied=denied("homeassistant"),
         homeassistant_writes=_lines(
             "topic write", (f"{requests.replace(USER, '+')[:-1]}{command}" for command in FOR_HOME_ASSISTANT)

@@ -20,6 +20,7 @@ import broker.roles
 import edge_node.__main__
 import optimization.__main__
 import shared.conformance.__main__
+import shared.fleet.__main__
 import shared.replay.__main__
 import viewer_server.__main__
 import viewer_server.archive.__main__
@@ -73,6 +74,7 @@ PROGRAMS = (
     Program("darner-optimize", "optimization", optimization.__main__.main),
     Program("darner-replay", "shared.replay", shared.replay.__main__.main),
     Program("darner-conformance", "shared.conformance", shared.conformance.__main__.main),
+    Program("darner-fleet", "shared.fleet", shared.fleet.__main__.main),
 )
 
 _INTRO = """\

@@ -1,7 +1,7 @@
 """What is wanted: a folder of YAML files, each of which says for which nodes and cameras it holds.
 
-A file that names cameras holds over one that names only nodes, and that over one that names neither. Two
-files of the same rank must not say different things of the same camera.
+A file for some cameras holds over one for all cameras of its nodes, and one that names its nodes in full over
+one with patterns. Two files of the same rank must not say different things of the same camera.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from shared.wire.messages import (
 Globs = str | tuple[str, ...]
 DEFINITIONS = ("zones", "lines", "masks", "filters")
 _GLOB = re.compile(r"[A-Za-z0-9_*?!\[\]-]{1,128}")
+_PATTERN = frozenset("*?[")
 _MOST_FILES = 20_000
 
 
@@ -116,7 +117,13 @@ class Rule:
     @property
     def rank(self) -> int:
         """A higher one holds over a lower one."""
-        return 2 if self.cameras else 1 if self.nodes else 0
+        named = 2 if self.named else 1 if self.nodes else 0
+        return (3 if self.cameras else 0) + named
+
+    @property
+    def named(self) -> bool:
+        """Whether it names its nodes in full."""
+        return bool(self.nodes) and not any(_PATTERN & set(glob) for glob in self.nodes)
 
     def concerns(self, node: str) -> bool:
         """Whether it holds for a node, or some cameras of it."""
@@ -156,7 +163,7 @@ class Folder:
         self._common: list[Rule] = []
         self._of_node: dict[str, list[Rule]] = defaultdict(list)
         for rule in self.rules:
-            if rule.nodes and not any(_is_pattern(glob) for glob in rule.nodes):
+            if rule.named:
                 for node in dict.fromkeys(rule.nodes):
                     self._of_node[node].append(rule)
             else:
@@ -203,18 +210,25 @@ class Folder:
         """
         for rule in self.rules:
             nodes = [node for node in cameras_by_node if rule.concerns(node)]
-            lost = [glob for glob in rule.nodes if not any(matches(node, (glob,)) for node in nodes)]
+            lost = _lost(rule.nodes, nodes)
             if everybody and lost:
                 raise ConfigError(
-                    f"{rule.file}: nodes: no node that the broker knows is called {lost[0]!r}; correct it "
-                    "or start that node once"
+                    f"{rule.file}: nodes: no node that the broker knows is called {lost!r}; correct it or "
+                    "start that node once"
                 )
-            for glob in rule.cameras if nodes else ():
-                if not any(matches(camera, (glob,)) for node in nodes for camera in cameras_by_node[node]):
-                    raise ConfigError(
-                        f"{rule.file}: cameras: none of the {len(nodes)} nodes that the file is for has a "
-                        f"camera {glob!r}; correct it, or add the camera first"
-                    )
+            lost = _lost(rule.cameras, [one for node in nodes for one in cameras_by_node[node]])
+            if nodes and lost:
+                raise ConfigError(
+                    f"{rule.file}: cameras: none of the {len(nodes)} nodes that the file is for has a "
+                    f"camera {lost!r}; correct it, or add the camera first"
+                )
+
+
+def _lost(globs: Sequence[str], names: Sequence[str]) -> str | None:
+    """What nobody is called: a full name, or a pattern if none of the others fits anybody either."""
+    unused = [glob for glob in globs if not any(matches(name, (glob,)) for name in names)]
+    full = [glob for glob in unused if not _PATTERN & set(glob)]
+    return next(iter(full or (unused if len(unused) == len(globs) else [])), None)
 
 
 def matches(name: str, globs: Sequence[str]) -> bool:
@@ -235,10 +249,6 @@ def check_globs(globs: Globs, where: str) -> tuple[str, ...]:
                 f"{where}: {glob[:80]!r} fits no identifier; use letters, digits, '_', '-', * and ?"
             )
     return listed
-
-
-def _is_pattern(glob: str) -> bool:
-    return any(letter in glob for letter in "*?[")
 
 
 def _files(folder: Path) -> list[Path]:

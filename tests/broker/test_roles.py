@@ -7,6 +7,8 @@ import re
 import pytest
 
 from broker import roles
+from shared.fleet.deliver import COMMANDS
+from shared.fleet.inventory import STATE
 from shared.wire import topics
 from tests.conftest import REPO
 
@@ -33,6 +35,16 @@ def test_readers_do_not_read_what_visitors_send_to_nodes() -> None:
     reads = granted(roles.rules(), "topic read")
     assert "darner/v1/+/camera/+/thumbnail" in reads
     assert not [one for one in reads if "request" in one or one.startswith("darner/v1/#")]
+
+
+def test_an_operator_may_do_what_a_rollout_does_and_no_more() -> None:
+    assert set(roles.FOR_OPERATORS) == set(COMMANDS.values())
+    assert set(roles.OPERATORS_READ) == {*STATE, topics.METRICS, topics.RESPONSE}
+    section = roles.rules().partition("user operator\n")[2].partition("\nuser ")[0]
+    assert granted(section, "topic write") == {f"darner/v1/+/request/{one}" for one in COMMANDS.values()}
+    assert not re.search(
+        "thumbnail|detections|events|snapshot|ack|#$", section.replace("deny darner/v1/operator/#", "")
+    )
 
 
 def test_other_prefixes_are_in_every_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,7 @@ MAY_WRITE = {
     },
     "viewer": COMMANDS,
     "reader": set(),
+    "operator": SWITCHES,
     "homeassistant": {"home assistant", *SWITCHES, *DEVICES, "as reader to home assistant"},
 }
 MAY_READ = {
@@ -71,6 +72,7 @@ MAY_READ = {
     },
     "viewer": SAID_BY_EDGES | {"home assistant"},
     "reader": SAID_BY_EDGES | {"home assistant"},
+    "operator": {"own status", "own response", "other status", "home assistant"},
     "homeassistant": SAID_BY_EDGES | DEVICES | {"home assistant", "as reader to home assistant"},
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from shared.errors import ConfigError
 from shared.fleet.folder import Folder
+from tests.conftest import REPO
 
 SQUARE = "{polygon: [[0, 0], [0.5, 0], [0.5, 0.5], [0, 0.5]]}"
 BOW = "{polygon: [[0, 0], [0.5, 0.5], [0.5, 0], [0, 0.5]]}"
@@ -84,14 +85,27 @@ def test_the_file_that_says_more_exactly_for_whom_wins(tmp_path: Path) -> None:
     assert wanted.of_camera("South-1", "door").section("settings") == {"confidence": 0.3, "paused": False}
 
 
+def test_the_example_means_what_it_says() -> None:
+    wanted = Folder(REPO / "examples" / "fleet" / "rollout")
+    seventh, others = wanted.of_camera("shop-7", "till"), wanted.of_camera("shop-1", "till-2")
+    assert seventh.values["masks"] == others.values["masks"]
+    assert seventh.values["zones"] != others.values["zones"]
+    assert set(wanted.of_camera("office", "door").values) == {"settings.confidence"}
+    wanted.refuse_strangers({"shop-7": ["till"], "office": ["door"]}, everybody=True)
+    with pytest.raises(ConfigError, match=r"shop-7-till\.yaml: cameras: none of the 1 nodes"):
+        wanted.refuse_strangers({"shop-7": ["door"], "office": ["till"]}, everybody=True)
+
+
 def test_two_files_of_one_rank_must_agree(tmp_path: Path) -> None:
     wanted = folder(
         tmp_path,
         a="nodes: [shop-*]\nsettings: {confidence: 0.4}",
         b='nodes: ["*-1"]\nsettings: {confidence: 0.5}',
-        c="nodes: shop-2\nsettings: {confidence: 0.4}",
+        c="nodes: ['*-2']\nsettings: {confidence: 0.4}",
+        d="nodes: shop-3\nsettings: {confidence: 0.6}",
     )
     assert wanted.of_camera("shop-2", "till").section("settings") == {"confidence": 0.4}
+    assert wanted.of_camera("shop-3", "till").section("settings") == {"confidence": 0.6}
     with pytest.raises(
         ConfigError, match=r"b\.yaml: settings\.confidence: a\.yaml says something else for shop-1/till"
     ):
