@@ -247,6 +247,9 @@ def main(arguments: list[str] | None = None) -> int:
     for fault in table:
         if (given.only and fault.name not in given.only) or (given.quick and fault.quick is None):
             continue
+        if fault.lacks:
+            print(f"{fault.name}: left out, because this machine lacks {fault.lacks}", file=sys.stderr)
+            continue
         folder = Path(tempfile.mkdtemp(prefix=f"darner-faults-{fault.name}-"))
         rows.append(row := measure(fault, video, folder, given.seed, quick=given.quick))
         print(f"{fault.name}: {', '.join(line(row))}", file=sys.stderr, flush=True)

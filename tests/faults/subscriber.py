@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 import paho.mqtt.client as paho
@@ -28,8 +31,9 @@ class Subscriber:
 
     Args:
         host: The broker's host.
-        port: The broker's port.
+        ports: The broker's port, or those of a cluster's members, which are tried in turn.
         node: The node whose messages count.
+        version: Of MQTT, "5" or "3.1.1".
 
     Attributes:
         arrivals: Events in the order of their arrival, repetitions included.
@@ -44,7 +48,7 @@ class Subscriber:
         tracks: The finished tracks that it was told of.
     """
 
-    def __init__(self, host: str, port: int, node: str) -> None:
+    def __init__(self, host: str, ports: Sequence[int], node: str, version: str = "5") -> None:
         self._node = node
         self.arrivals: list[Arrival] = []
         self.frames: dict[str, int] = {}
@@ -57,19 +61,29 @@ class Subscriber:
         self.truth = Truth(PREFIX)
         self.tracks = Tracks()
         self._ready = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, "somebody", protocol=paho.MQTTv5)
+        self._host, self._ports = host, deque(ports)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            "somebody",
+            protocol=paho.MQTTv5 if version == "5" else paho.MQTTv311,
+            clean_session=None if version == "5" else False,
+        )
         self._client.suppress_exceptions = True
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._on_connect
-        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
-        kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no type there
-        kept.SessionExpiryInterval = 3600
-        self._client.connect_async(host, port, keepalive=60, clean_start=False, properties=kept)
+        self._client.on_disconnect = self._client.on_connect_fail = self._next
+        self._kept: dict[str, Any] = {}
+        if version == "5":
+            kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no type there
+            kept.SessionExpiryInterval = 3600
+            self._kept = {"clean_start": False, "properties": kept}
+        self._client.connect_async(host, self._ports[0], keepalive=60, **self._kept)
 
     def __enter__(self) -> Subscriber:
         self._client.loop_start()
-        if not self._ready.wait(10):
+        if not self._ready.wait(20):
             raise TimeoutError("the subscriber does not reach the broker")
         return self
 
@@ -90,6 +104,18 @@ class Subscriber:
         rows = {*HEEDED, topics.EVENTS, topics.TRACK, topics.DETECTIONS, topics.ACK, topics.METRICS}
         filters = [row.filter(PREFIX).replace("+", self._node, 1) for row in rows]
         self._client.subscribe([(one, 1) for one in filters])
+
+    def _next(self, *_: object) -> None:
+        """Go on to the cluster's next member."""
+        if len(self._ports) > 1:
+            self._ports.rotate(-1)
+            self._client.connect_async(self._host, self._ports[0], keepalive=60, **self._kept)
+
+    def _on_subscribe(self, *answer: Any) -> None:
+        if any(reason.is_failure for reason in answer[3]):  # by a cluster that chooses a leader
+            threading.Timer(0.5, self._on_connect).start()
+        else:
+            self._ready.set()
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:  # noqa: ARG002
         self.truth.take(message.topic, bytes(message.payload))

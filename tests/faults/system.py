@@ -19,6 +19,7 @@ import yaml
 
 from edge_node.assets.models import BUILT_IN, DEFAULT
 from tests.conftest import free_port, mosquitto_binary
+from tests.faults.brokers.several import Several, nats_cluster, standby
 from tests.faults.camera import Camera
 from tests.faults.garbage import EXAMPLES
 from tests.faults.judges.account import Account, Key, judge, read_archive, read_promises
@@ -46,6 +47,7 @@ class Site:
         viewer: Settings of the viewer, such as ``history.max_mb=2``.
         freezable: Whether a stage of the edge can be made to stand still.
         own_model: Whether the edge runs a file of its own, which may be changed.
+        brokers: "one", "nats" for a cluster of three, or "standby" for two behind haproxy.
     """
 
     forgetful: bool = False
@@ -56,6 +58,7 @@ class Site:
     viewer: tuple[str, ...] = ()
     freezable: bool = False
     own_model: bool = False
+    brokers: str = "one"
 
 
 class System:
@@ -117,20 +120,30 @@ class System:
         if self.site.ip_camera:
             self.camera = self._stack.enter_context(Camera(self._video))
         clock = self.clock if self.site.own_clock else None
-        if self.site.forgetful:
-            self.broker = forgetful_broker(self.folder, mosquitto_binary(), self.host, self.port)
-        else:
-            self.broker = broker(self.folder, self.host, self.port)
-        url = f"mqtt://{self.host}:{self.port}"
-        self.viewer = Viewer(self.folder, url, free_port(), clock, self.site.viewer)
-        self.edge = self._edge(f"mqtt://127.0.0.1:{self.proxy.port}" if self.proxy else url, clock)
+        url, ports, version = f"mqtt://{self.host}:{self.port}", [self.port], "5"
+        self.broker = self._brokers()
+        if isinstance(self.broker, Several):
+            url, ports, version = self.broker.url, self.broker.ports, self.broker.version
+        speaks = (f"mqtt.version={version}", *self.site.viewer)
+        self.viewer = Viewer(self.folder, url, free_port(), clock, speaks)
+        near = f"mqtt://127.0.0.1:{self.proxy.port}" if self.proxy else url
+        self.edge = self._edge({"url": near.split(","), "version": version}, clock)
         for program in self.programs:
             self._stack.callback(program.kill)
-        self.subscriber = Subscriber(self.host, self.port, NODE)
+        self.subscriber = Subscriber(self.host, ports, NODE, version)
 
-    def _edge(self, url: str, clock: Path | None) -> Program:
+    def _brokers(self) -> Program:
+        if self.site.brokers == "nats":
+            return nats_cluster(self.folder)
+        if self.site.brokers == "standby":
+            return standby(self.folder)
+        if self.site.forgetful:
+            return forgetful_broker(self.folder, mosquitto_binary(), self.host, self.port)
+        return broker(self.folder, self.host, self.port)
+
+    def _edge(self, mqtt: dict[str, Any], clock: Path | None) -> Program:
         config = self.folder / "edge.yaml"
-        config.write_text(yaml.safe_dump(self._configuration(url)))
+        config.write_text(yaml.safe_dump(self._configuration(mqtt)))
         words = [sys.executable, "-m", "tests.faults.program", "edge_node", "--config", str(config)]
         environment = {"FAULTS_COMMITTED": str(self.folder / "committed")}
         if self.site.freezable:
@@ -139,7 +152,7 @@ class System:
             environment["FAULTS_CLOCK"] = str(clock)
         return Program("edge", [*(self.cable.prefix if self.cable else ()), *words], self.folder, environment)
 
-    def _configuration(self, url: str) -> dict[str, Any]:
+    def _configuration(self, mqtt: dict[str, Any]) -> dict[str, Any]:
         """People walk through many small zones and over many lines: about 50 real events a second."""
         side = self.camera.url if self.camera else str(self._video)
         own = {"name": str(self.model)} if self.site.own_model else {}
@@ -148,7 +161,7 @@ class System:
         return {
             "node": NODE,
             "zones_file": str(self.folder / "zones.json"),
-            "mqtt": {"url": url},
+            "mqtt": mqtt,
             "model": {"classes": ["person"], "threads": 1, **own},
             "outbox": {"path": str(self.disk / "outbox.db")},
             "cameras": {
@@ -165,7 +178,8 @@ class System:
     def start(self) -> None:
         """Start everything, and wait until frames and events flow and the archive has answered."""
         self.broker.start()
-        wait_for(lambda: "listens" in self.broker.log or self.site.forgetful, START_WITHIN_S, "broker starts")
+        silent = self.site.forgetful or self.site.brokers == "nats"
+        wait_for(lambda: silent or "listens" in self.broker.log, START_WITHIN_S, "broker starts")
         self._stack.enter_context(self.subscriber)
         self.viewer.start()
         began = time.time()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from tests.bench.viewer.attackers import attacking
 from tests.conftest import REPO
+from tests.faults.brokers.kills import killed_again_and_again
+from tests.faults.brokers.several import NATS, haproxy
 from tests.faults.evil.answers import check_answers
 from tests.faults.model import exchanged
 from tests.faults.network import cable_possible
@@ -31,6 +33,10 @@ MODELS_MB = 160.0
 RANDOM_KILLS = 6
 SAID_WITHIN_S = 15.0
 """How long a stage may stand still until the edge has said so and ended."""
+BACK_WITHIN_S = 7.0
+"""How long it may take until all flows again after one broker of several was killed."""
+NATS_WITHIN_S = 12.0
+"""NATS' servers alone need 4 to 9 s to choose another leader, and refuse connections meanwhile."""
 WAL_BYTES = 150_000
 """The limit on files that stands for a full disk: less than the outbox's write-ahead log needs."""
 
@@ -52,6 +58,7 @@ class Fault:
         noticed: Whether the edge must log the loss of the broker, and the broker publish the edge's will.
         stop: Whether viewer and edge must also end cleanly while the fault lasts.
         growth_mb: By how much the memory of edge and viewer may grow, megabytes.
+        lacks: What this machine lacks for it, with the command that brings it.
     """
 
     name: str
@@ -63,6 +70,7 @@ class Fault:
     noticed: bool = False
     stop: bool = False
     growth_mb: float = 20.0
+    lacks: str | None = None
 
 
 def killed(which: str) -> Hold:
@@ -369,5 +377,23 @@ def faults() -> list[Fault]:
             1,
             Site(own_model=True),
             growth_mb=MODELS_MB,
+        ),
+        Fault(
+            "standby-kills",
+            "2 Mosquittos behind haproxy, 9 kills",
+            killed_again_and_again(BACK_WITHIN_S, active=True),
+            0,
+            None,
+            Site(brokers="standby"),
+            lacks=None if haproxy() else "haproxy: apt install haproxy",
+        ),
+        Fault(
+            "nats-kills",
+            "3 NATS servers, 9 kills",
+            killed_again_and_again(NATS_WITHIN_S, active=False),
+            0,
+            None,
+            Site(brokers="nats"),
+            lacks=None if NATS.is_file() else "NATS' server: make .cache/brokers/ready",
         ),
     ]

@@ -75,7 +75,10 @@ class Versions:
                 self._db = None
 
     def add(self, zones: Zones) -> None:
-        """Remember a camera's definitions, unless they equal the last ones."""
+        """Remember a camera's definitions, unless they equal the last ones, or are known and older.
+
+        A standby broker that was away still retains what was in force before.
+        """
         kept = {name: getattr(zones, name) for name in ("zones", "lines", *ADDED)}
         # Older viewers kept neither: an empty one is left out, so that an upgrade makes no new version.
         kept = {name: value for name, value in kept.items() if value or name not in ADDED}
@@ -86,10 +89,7 @@ class Versions:
             if self._db is None or len(definitions) > MAX_BYTES // KEPT:
                 return
             try:
-                newest = (
-                    "SELECT definitions FROM versions WHERE node = ? AND camera = ? ORDER BY id DESC LIMIT 1"
-                )
-                if self._db.execute(newest, key).fetchone() != (definitions,):
+                if not self._is_known(self._db, key, zones.version, definitions):
                     self._insert(self._db, (*key, zones.version, now_us(), definitions))
             except sqlite3.Error as error:  # a full disk costs earlier versions, not the page
                 log.warning("this version of the zones of %s/%s is not kept: %s", *key, error)
@@ -109,6 +109,16 @@ class Versions:
             }
             for version, seen_us, definitions in rows
         ]
+
+    def _is_known(
+        self, db: sqlite3.Connection, key: tuple[str, str], version: int, definitions: bytes
+    ) -> bool:
+        newest = "SELECT definitions FROM versions WHERE node = ? AND camera = ? ORDER BY id DESC LIMIT 1"
+        if db.execute(newest, key).fetchone() == (definitions,):
+            return True
+        older = """SELECT 1 FROM versions WHERE node = ? AND camera = ? AND version = ? AND definitions = ?
+                   AND version < (SELECT max(version) FROM versions WHERE node = ? AND camera = ?)"""
+        return db.execute(older, (*key, version, definitions, *key)).fetchone() is not None
 
     def _insert(self, db: sqlite3.Connection, row: tuple[str, str, int, int, bytes]) -> None:
         node, camera, _, _, definitions = row

@@ -38,6 +38,18 @@ def test_the_newest_versions_are_kept_and_repeats_are_none(tmp_path: Path) -> No
         assert [one["version"] for one in another.of("n", "yard")] == [5]
 
 
+def test_what_a_standby_broker_still_has_is_no_new_version() -> None:
+    with Versions(None) as kept:
+        for number in (1, 2, 3):
+            kept.add(zones_of(number))
+        kept.add(zones_of(1))
+        assert [one["version"] for one in kept.of("n", "yard")] == [3, 2, 1]
+        kept.add(replace(zones_of(1), version=4))
+        kept.add(replace(zones_of(7), version=1))
+        found = kept.of("n", "yard")
+    assert [one["version"] for one in found] == [1, 4, 3, 2, 1], "restored, and of a node that began anew"
+
+
 def test_masks_and_filters_are_kept_and_a_node_without_any_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "zones.db"
     old = json.dumps({"lines": {}, "zones": {}}, separators=(",", ":")).encode()

@@ -1,0 +1,158 @@
+"""Brokers that are one to their clients, started with the files of examples/fleet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tests.brokers.kinds import TOOLS
+from tests.conftest import REPO, free_port
+from tests.faults.processes import Program, broker, wait_for
+
+EXAMPLES = REPO / "examples" / "fleet"
+NATS = TOOLS / "venv/bin/nats-server"
+
+
+class Several(Program):
+    """Several brokers, and what leads to them; it is killed, started and ended as one.
+
+    Args:
+        members: The brokers.
+        before: What stands before them and is never killed alone.
+        ports: Where clients may connect.
+        version: Of MQTT, which all of them speak.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        members: Sequence[Program],
+        *,
+        before: Sequence[Program] = (),
+        ports: Sequence[int],
+        version: str,
+    ) -> None:
+        super().__init__("brokers", [], folder)
+        self.members, self._before = list(members), list(before)
+        self.ports, self.version = list(ports), version
+
+    @property
+    def url(self) -> str:
+        """The value for the configuration key mqtt.url."""
+        return ",".join(f"mqtt://127.0.0.1:{port}" for port in self.ports)
+
+    @property
+    def alive(self) -> bool:
+        """Whether all of them run."""
+        return all(one.alive for one in self._all)
+
+    @property
+    def log(self) -> str:
+        """What all of them wrote."""
+        return "".join(one.log for one in self._all)
+
+    @property
+    def _all(self) -> list[Program]:
+        return [*self.members, *self._before]
+
+    def start(self) -> None:
+        """Start those that do not run, and wait until clients can connect."""
+        for one in self._all:
+            if not one.alive:
+                one.start()
+        for port in self.ports:
+            wait_for(partial(_listens, port), 30, f"a broker listens on port {port}")
+
+    def kill(self) -> None:
+        """`kill -9` all of them."""
+        for one in self._all:
+            one.kill()
+
+    def kill_one(self, member: Program) -> None:
+        """`kill -9` one of the brokers."""
+        member.kill()
+        self.kills += 1
+
+    def settle(self) -> None:
+        """Nothing is measured of them."""
+
+    def ask_to_end(self) -> None:
+        """SIGTERM all of them."""
+        for one in self._all:
+            one.ask_to_end()
+
+    def ended(self, begin: float) -> float:
+        """Whatever they do then is no concern of this project: those that still run are killed."""
+        deadline = begin + 3.0
+        while time.monotonic() < deadline and any(one.alive for one in self._all):
+            time.sleep(0.05)
+        self.kill()
+        return time.monotonic() - begin
+
+
+def nats_cluster(folder: Path) -> Several:
+    """Three NATS servers, as examples/fleet/nats.conf has them."""
+    names = ("broker1", "broker2", "broker3")
+    routes, ports = {name: free_port() for name in names}, [free_port() for _ in names]
+    members = []
+    for name, port in zip(names, ports, strict=True):
+        text = replaced(
+            (EXAMPLES / "nats.conf").read_text(),
+            {
+                "server_name: broker1": f"server_name: {name}",
+                "127.0.0.1:4222": f"127.0.0.1:{free_port()}",
+                "0.0.0.0:6222": f"127.0.0.1:{routes[name]}",
+                "0.0.0.0:1883": f"127.0.0.1:{port}",
+                "/var/lib/nats": str(folder / name),
+                **{f"nats://{one}:6222": f"nats://127.0.0.1:{route}" for one, route in routes.items()},
+            },
+        )
+        (folder / f"{name}.conf").write_text(text)
+        members.append(Program(name, [str(NATS), "-c", str(folder / f"{name}.conf")], folder))
+    return Several(folder, members, ports=ports, version="3.1.1")
+
+
+def standby(folder: Path) -> Several:
+    """Two Mosquittos behind haproxy, as examples/fleet/haproxy-mqtt.cfg has them."""
+    ports, port = (free_port(), free_port()), free_port()
+    text = replaced(
+        (EXAMPLES / "haproxy-mqtt.cfg").read_text(),
+        {
+            "bind :1883": f"bind 127.0.0.1:{port}",
+            "maxconn 20000": "maxconn 1000",
+            "10.0.0.11:1883": f"127.0.0.1:{ports[0]}",
+            "10.0.0.12:1883": f"127.0.0.1:{ports[1]}",
+        },
+    )
+    (folder / "haproxy.cfg").write_text(text)
+    members = []
+    for number, one in enumerate(ports, 1):
+        own = folder / f"standby{number}"
+        own.mkdir()
+        members.append(broker(own, "127.0.0.1", one))
+    words = [haproxy() or "haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
+    return Several(folder, members, before=[Program("haproxy", words, folder)], ports=[port], version="5")
+
+
+def haproxy() -> str | None:
+    """Where haproxy is; None where it is not installed."""
+    return shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def replaced(text: str, changes: dict[str, str]) -> str:
+    """An example with other names, addresses and folders."""
+    for old, new in changes.items():
+        if old not in text:
+            raise ValueError(f"the example has no {old!r} any more")
+        text = text.replace(old, new)
+    return text
