@@ -51,9 +51,10 @@ class Hub:
     def census(self) -> dict[str, int]:
         """How many nodes and cameras there are, and how many pictures with and without their boxes."""
         with self._lock:
+            nodes, cameras = self.state.census()
             return {
-                "nodes": len(self.state.nodes),
-                "cameras": len(self.state.cameras),
+                "nodes": nodes,
+                "cameras": cameras,
                 "joined": self.state.joined,
                 "unmatched": self.state.unmatched,
                 "unnamed": self.state.unnamed,

@@ -66,7 +66,9 @@ class Node:
             hidden or were updated longest ago first.
         about: The same for the topics of the node itself.
         bytes: Memory that both take.
+        announced: Whether it has said something about itself that is retained.
         cameras: By name.
+        shown: How many of them are shown.
         frame_bytes: Memory that the cameras' frames take.
         versions: Version of the zones and lines, by camera.
         heard_s: When anything came last.
@@ -82,7 +84,9 @@ class Node:
         self.entries: OrderedDict[Key, bytes] = OrderedDict()
         self.about: dict[Key, bytes] = {}
         self.bytes = 0
+        self.announced = False
         self.cameras: OrderedDict[str, Camera] = OrderedDict()
+        self.shown = 0
         self.frame_bytes = 0
         self.versions: dict[str, int] = {}
         self.heard_s = now_s
@@ -96,11 +100,6 @@ class Node:
 
     def __len__(self) -> int:
         return len(self.entries) + len(self.about)
-
-    @property
-    def announced(self) -> bool:
-        """Whether it has said something about itself that is retained."""
-        return any(key[0] != topics.METRICS.name for key in self.about)
 
     def shows(self, camera: str, zone: str | None = None) -> bool:
         """Whether a camera, or a zone of it, is one that the node has now."""
@@ -142,7 +141,10 @@ class Node:
         before = entries.pop(key, None)
         self.bytes += len(payload) + OVERHEAD - (0 if before is None else len(before) + OVERHEAD)
         entries[key] = payload
-        if len(key) == 2 or self.shows(*key[2:]):
+        if len(key) == 2:
+            self.announced |= key[0] != topics.METRICS.name
+            return [*told, Update("state", key, payload)]
+        if self.shows(*key[2:]):
             return [*told, Update("state", key, payload)]
         self.entries.move_to_end(key, last=False)
         return told
@@ -153,6 +155,7 @@ class Node:
         payload = entries.pop(key, None)
         if payload is None:
             return []
+        self.announced = any(key[0] != topics.METRICS.name for key in self.about)
         told = [gone(key)] if len(key) == 2 or self.shows(*key[2:]) else []
         self.bytes -= len(payload) + OVERHEAD
         if key[0] == topics.ZONES.name:
@@ -165,11 +168,17 @@ class Node:
             told += self._list(None)
         return told
 
+    def add_camera(self, name: str, camera: Camera) -> None:
+        """Add a camera that was announced."""
+        self.cameras[name] = camera
+        self.shown += self.shows(name)
+
     def forget_camera(self, camera: str) -> list[Update]:
         """Forget a camera and all entries about it."""
         known = self.cameras.pop(camera, None)
         if known is not None:
             self.frame_bytes -= known.held
+            self.shown -= self.shows(camera)
         keys = [key for key in self.entries if key[2] == camera]
         # Its numbers go before its definitions: these say which of them were shown.
         keys.sort(key=lambda key: key[0] == topics.ZONES.name)
@@ -212,6 +221,7 @@ class Node:
             if not self.shows(name):
                 camera.empty()
                 self.frame_bytes += camera.weigh()
+        self.shown = sum(map(self.shows, self.cameras))
         return self._changes(before)
 
     def _define(self, camera: str, zones: frozenset[str] | None) -> list[Update]:

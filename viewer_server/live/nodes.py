@@ -23,6 +23,8 @@ UNHEARD_S = 15.0
 ASK_AGAIN_S = 10.0
 LOOK_AGAIN_S = 1.0
 """After no silent node was found: looking at all of them for each message would take long."""
+_SIZES = ("entries", "bytes", "frames", "nodes", "cameras")
+"""What is counted of all nodes together: to count thousands anew for each question would take long."""
 
 
 class Nodes:
@@ -44,6 +46,10 @@ class Nodes:
         self._wanted = False
         self._asked_s = self._full_s = -math.inf
         self.counts: Counter[str] = Counter()
+
+    def census(self) -> tuple[int, int]:
+        """How many nodes have announced themselves, and how many cameras are shown."""
+        return self._totals["nodes"], self._totals["cameras"]
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes.values())
@@ -92,7 +98,9 @@ class Nodes:
         if len(node.cameras) >= allowed:
             self._quotas.hit(node.name, "cameras", allowed)
             told = self.forget_camera(node, node.camera_to_give_way())
-        node.cameras[camera] = Camera(self.counts)
+        before = _sizes(node)
+        node.add_camera(camera, Camera(self.counts))
+        self._count(node, before)
         return told
 
     def put(self, node: Node, key: Key, payload: bytes, message: NodeMessage) -> list[Update]:
@@ -124,7 +132,7 @@ class Nodes:
     def forget(self, node: Node) -> list[Update]:
         """Forget a node and all of it."""
         keys = [update.key for update in node.everything()]
-        for name, size in zip(("entries", "bytes", "frames"), _sizes(node), strict=True):
+        for name, size in zip(_SIZES, _sizes(node), strict=True):
             self._totals[name] -= size
         del self._nodes[node.name]
         return [gone(key) for key in keys]
@@ -176,9 +184,13 @@ class Nodes:
         self._count(node, before)
         return told
 
-    def _count(self, node: Node, before: tuple[int, int, int]) -> None:
-        for name, now, then in zip(("entries", "bytes", "frames"), _sizes(node), before, strict=True):
-            self._totals[name] += now - then
+    def _count(self, node: Node, before: tuple[int, int, int, int, int]) -> None:
+        totals = self._totals  # without a loop, because it is done for each message
+        totals["entries"] += len(node) - before[0]
+        totals["bytes"] += node.bytes - before[1]
+        totals["frames"] += node.frame_bytes - before[2]
+        totals["nodes"] += node.announced - before[3]
+        totals["cameras"] += node.shown - before[4]
 
     def _weigh(self, node: Node, camera: Camera) -> None:
         change = camera.weigh()
@@ -213,5 +225,5 @@ class Nodes:
         return min(silent, key=lambda one: (one.online is not None, one.online, one.heard_s), default=None)
 
 
-def _sizes(node: Node) -> tuple[int, int, int]:
-    return len(node), node.bytes, node.frame_bytes
+def _sizes(node: Node) -> tuple[int, int, int, int, int]:
+    return len(node), node.bytes, node.frame_bytes, node.announced, node.shown

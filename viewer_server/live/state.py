@@ -93,6 +93,10 @@ class State:
         """Names of the nodes that are known."""
         return {node.name for node in self._nodes if node.announced}
 
+    def census(self) -> tuple[int, int]:
+        """How many nodes are known, and how many cameras are shown."""
+        return self._nodes.census()
+
     @property
     def online(self) -> dict[str, bool]:
         """Whether each node that is known says it is online."""

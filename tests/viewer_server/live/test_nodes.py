@@ -308,6 +308,7 @@ def test_any_order_of_announcing_and_clearing_leaves_the_counts_right() -> None:
                 )
             ]
         )
+        assert shown.state.census() == (len(shown.state.nodes), len(shown.state.cameras))
     shown.try_all(received(f"{node}/status", raw=b"") for node in nodes)
     assert shown.known() == []
     before = shown.reached()
