@@ -85,6 +85,12 @@ class PostgreSql:
             self._process.wait()
             self._process = None
 
+    def let_in_by_password(self, user: str) -> None:
+        """Ask this user for a password from now on."""
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        self.ask("select pg_reload_conf()")
+
     def ask(self, query: str, *, check: bool = True) -> str:
         """What psql prints for a query, one row a line, its columns apart by "|"."""
         done = subprocess.run(

@@ -73,7 +73,7 @@ class Worker:
         acks = Acks(self._client, self._prefix, archive, 2 * config.archive.nodes)
         self.leader = Leader(at, config.archive, acks, clock)
         self.store = Store(config.archive.nodes)
-        self._subscribed = ""
+        self._subscribed, self._receives = "", False
         self._once = Once()
         self._broken = self._unnumbered = 0
         self._turns = 0
@@ -156,13 +156,20 @@ class Worker:
         return plain if self.leader.leads else ""
 
     def _subscribe(self, wanted: str) -> None:
-        if wanted == self._subscribed or (wanted and not self._client.connected):
+        if wanted == self._subscribed:
+            if wanted and not self._receives and self._client.subscribed:
+                self._receives = True
+                log.info(
+                    "receives events%s", " with the other workers" if wanted.startswith("$share") else ""
+                )
+            return
+        if wanted and not self._client.connected:
             return
         if self._subscribed:
             self._client.unsubscribe(self._subscribed)
         if wanted:
             self._client.subscribe(wanted, 1)
-        self._subscribed = wanted
+        self._subscribed, self._receives = wanted, False
 
     def _read(self, received: Received) -> Row | None:
         """The row of a message; None for one that breaks the contract, which is counted and skipped."""
