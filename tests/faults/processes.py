@@ -221,6 +221,15 @@ def forgetful_broker(folder: Path, mosquitto: str, host: str, port: int) -> Prog
     return Program("broker", [mosquitto, "-c", str(config)], folder)
 
 
+def archive(folder: Path, url: str, port: int, workers: int) -> Program:
+    """`python -m viewer_server.archive` with a PostgreSQL on this machine."""
+    settings = (f"mqtt.url={url}", f"archive.workers={workers}")
+    words = [word for setting in settings for word in ("--set", setting)]
+    database = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    command = [sys.executable, "-m", "viewer_server.archive", "--database", database, *words]
+    return Program("archive", command, folder)
+
+
 class Viewer(Program):
     """`python -m viewer_server` with its history.
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,19 @@ from tests.conftest import free_port, mosquitto_binary
 from tests.faults.brokers.several import Several, nats_cluster, standby
 from tests.faults.camera import Camera
 from tests.faults.garbage import EXAMPLES
-from tests.faults.judges.account import Account, Key, judge, read_archive, read_promises
+from tests.faults.judges.account import (
+    Account,
+    Key,
+    Stored,
+    judge,
+    read_archive,
+    read_database,
+    read_promises,
+)
 from tests.faults.network import Cable, Proxy
-from tests.faults.processes import Program, Viewer, broker, end_all, forgetful_broker, wait_for
+from tests.faults.processes import Program, Viewer, archive, broker, end_all, forgetful_broker, wait_for
 from tests.faults.subscriber import Subscriber
+from tests.integrations.postgresql import PostgreSql
 
 NODE = "box"
 CAMERAS = ("front", "side")
@@ -48,6 +57,7 @@ class Site:
         freezable: Whether a stage of the edge can be made to stand still.
         own_model: Whether the edge runs a file of its own, which may be changed.
         brokers: "one", "nats" for a cluster of three, or "standby" for two behind haproxy.
+        workers: Workers of an archive in PostgreSQL beside the viewer; 0 for no such archive.
     """
 
     forgetful: bool = False
@@ -59,6 +69,7 @@ class Site:
     freezable: bool = False
     own_model: bool = False
     brokers: str = "one"
+    workers: int = 0
 
 
 class System:
@@ -77,6 +88,8 @@ class System:
         clock: A file with the offset of the wall clock, seconds as a double.
         frozen: A file with the name of the stage that stands still.
         model: The edge's own model, if the site has one.
+        database: The PostgreSQL server, if the site has an archive there.
+        archive: That archive.
         started_s: Seconds from the edge's start until frames and events flowed.
     """
 
@@ -89,6 +102,8 @@ class System:
         self.proxy: Proxy | None = None
         self.cable: Cable | None = None
         self.camera: Camera | None = None
+        self.database: PostgreSql | None = None
+        self.archive: Program | None = None
         self.started_s = 0.0
         self.port = free_port()
         self.host = "127.0.0.1"
@@ -128,6 +143,9 @@ class System:
         self.viewer = Viewer(self.folder, url, free_port(), clock, speaks)
         near = f"mqtt://127.0.0.1:{self.proxy.port}" if self.proxy else url
         self.edge = self._edge({"url": near.split(","), "version": version}, clock)
+        if self.site.workers:
+            self.database = self._stack.enter_context(PostgreSql())
+            self.archive = archive(self.folder, url, self.database.port, self.site.workers)
         for program in self.programs:
             self._stack.callback(program.kill)
         self.subscriber = Subscriber(self.host, ports, NODE, version)
@@ -172,8 +190,8 @@ class System:
 
     @property
     def programs(self) -> list[Program]:
-        """Broker, viewer and edge, in the order in which they are started."""
-        return [self.broker, self.viewer, self.edge]
+        """Broker, viewer, archive if there is one, and edge, in the order in which they are started."""
+        return [self.broker, self.viewer, *([self.archive] if self.archive else ()), self.edge]
 
     def start(self) -> None:
         """Start everything, and wait until frames and events flow and the archive has answered."""
@@ -182,6 +200,9 @@ class System:
         wait_for(lambda: silent or "listens" in self.broker.log, START_WITHIN_S, "broker starts")
         self._stack.enter_context(self.subscriber)
         self.viewer.start()
+        if self.archive:
+            self.archive.start()
+            wait_for(lambda: self._archive_is_ready, START_WITHIN_S, "the archive receives events")
         began = time.time()
         self.edge.start()
         wait_for(self.flowing_since(began), START_WITHIN_S, "frames and events flow after the start")
@@ -220,6 +241,8 @@ class System:
             return time.time() - since > 1.0 and (self._archived() or self.subscriber.backlog_gone_at > since)
 
         wait_for(done, DRAIN_WITHIN_S, "the archive has every event")
+        if self.database:  # the mark that was waited for may have been the viewer's
+            wait_for(self._all_in_database, DRAIN_WITHIN_S, "the database has every event")
         return time.monotonic() - begin
 
     def _archived(self) -> bool:
@@ -229,17 +252,36 @@ class System:
             newest[key.boot] = max(newest.get(key.boot, 0), key.number)
         return all(self.subscriber.archived_through(boot) >= number for boot, number in newest.items())
 
+    @property
+    def _archive_is_ready(self) -> bool:
+        assert self.archive is not None
+        return "this worker leads" in self.archive.log and "receives events" in self.archive.log
+
+    def _all_in_database(self) -> bool:
+        return set(self.promised()) <= {one.key for one in self.in_database()}
+
+    def in_database(self) -> list[Stored]:
+        """The node's events in PostgreSQL, as they were stored one after the other."""
+        if self.database is None:
+            return []
+        columns = "boot, number, camera, event ->> 'seq', event -> 'gap'"
+        sql = f"select {columns} from darner_archive.events where node = '{NODE}' order by stored_at, number"  # noqa: S608 - ours
+        return read_database(self.database.ask(sql))
+
     def account(self) -> Account:
         """Judge the run; to be called when all programs have ended."""
         promised = self.promised()
         boots = {key.boot for key in promised}
-        return judge(
-            promised,
-            read_archive(self.folder / "history.db", NODE),
-            [arrival for arrival in self.subscriber.arrivals if arrival.key.boot in boots],
-            kills=self.edge.kills,
-            may_miss=self.broker.kills > 0,
-        )
+        arrivals = [arrival for arrival in self.subscriber.arrivals if arrival.key.boot in boots]
+        kills, may_miss = self.edge.kills, self.broker.kills > 0
+        archive = read_archive(self.folder / "history.db", NODE)
+        account = judge(promised, archive, arrivals, kills=kills, may_miss=may_miss)
+        if self.database is None:
+            return account
+        there = judge(promised, self.in_database(), arrivals, kills=kills, may_miss=may_miss)
+        problems = (*account.problems, *(f"PostgreSQL: {problem}" for problem in there.problems))
+        lost, delivered = max(account.lost, there.lost), min(account.delivered, there.delivered)
+        return replace(account, lost=lost, delivered=delivered, problems=problems)
 
     def restart_clients(self) -> None:
         """Start viewer and edge again."""
@@ -264,7 +306,8 @@ class System:
             START_WITHIN_S,
             "the archive has the edge's last events",
         )
-        return max(*took, end_all([self.viewer]), end_all([self.broker]))
+        archives = [self.viewer, *([self.archive] if self.archive else ())]
+        return max(*took, end_all(archives), end_all([self.broker]))
 
     @contextmanager
     def clock_set(self, offset_s: float) -> Iterator[None]:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
+import psutil
+
 from tests.bench.viewer.attackers import attacking
 from tests.conftest import REPO
 from tests.faults.brokers.kills import killed_again_and_again
@@ -22,6 +24,7 @@ from tests.faults.model import exchanged
 from tests.faults.network import cable_possible
 from tests.faults.processes import FaultError, Program, wait_for
 from tests.faults.system import CAMERAS, NODE, Site, System, disk_possible
+from tests.integrations.postgresql import is_there as postgresql_is_there
 
 Hold = Callable[[System, random.Random], AbstractContextManager[None]]
 FLOOD_PER_S = 300
@@ -305,6 +308,30 @@ def camera_gone(system: System, dice: random.Random) -> Iterator[None]:  # noqa:
             camera.start()
 
 
+@contextmanager
+def archive_killed(system: System, dice: random.Random) -> Iterator[None]:
+    """Kill one worker of the archive in PostgreSQL, whose place another takes, and then all of it."""
+    assert system.archive is not None
+    worker = dice.choice(psutil.Process(system.archive.pid).children())
+    worker.kill()
+    time.sleep(dice.uniform(1.5, 3.0))
+    system.archive.kill()
+    yield
+    system.archive.start()
+
+
+@contextmanager
+def database_killed(system: System, dice: random.Random) -> Iterator[None]:
+    """Kill PostgreSQL and start it at once, and then once more, and leave it dead for a while."""
+    assert system.database is not None
+    system.database.kill()
+    system.database.start()
+    time.sleep(dice.uniform(0.5, 2.0))
+    system.database.kill()
+    yield
+    system.database.start()
+
+
 def faults() -> list[Fault]:
     """The table, with the means that this machine has."""
     slow, hour = Site(link="proxy"), 3600.0
@@ -312,11 +339,31 @@ def faults() -> list[Fault]:
     cut_how = "netns, DROP" if link.link == "cable" else "proxy"
     disk_how = "tmpfs" if disk_possible() else "RLIMIT_FSIZE"
     forgetful = Site(forgetful=True)
+    archive = Site(workers=2)
+    no_postgresql = None if postgresql_is_there() else "PostgreSQL: apt install postgresql"
     full = Site(viewer=("history.max_mb=16", "history.snapshots_mb=8"))
     return [
         Fault("broker-kill", "kill -9 broker", killed("broker"), 3, 2, stop=True),
         Fault("edge-kill", "kill -9 edge", killed("edge"), 2, 1),
         Fault("viewer-kill", "kill -9 viewer", killed("viewer"), 3, 2),
+        Fault(
+            "archive-kill",
+            "kill -9 archive in PostgreSQL",
+            archive_killed,
+            3,
+            2,
+            archive,
+            lacks=no_postgresql,
+        ),
+        Fault(
+            "postgres-kill",
+            "kill -9 PostgreSQL, twice",
+            database_killed,
+            5,
+            3,
+            archive,
+            lacks=no_postgresql,
+        ),
         Fault("random-kills", "6 kills, random", killed_at_random, 0, None),
         Fault("default-turn", "kills in turn, default persistence", killed_in_turn, 0, None, forgetful),
         Fault("default-random", "6 kills, default persistence", killed_at_random, 0, None, forgetful),

@@ -14,9 +14,18 @@ import pytest
 from tests.conftest import free_port, wait_for_port, wait_until
 
 
+def _installed() -> list[Path]:
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+
+
+def is_there() -> bool:
+    """Whether a server is installed."""
+    return bool(_installed())
+
+
 def programs() -> Path:
     """The folder of the newest server that is installed; without one, the test is skipped."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    found = _installed()
     if not found:
         pytest.skip("needs PostgreSQL, whose package starts a server: apt install postgresql")
     return found[-1].parent

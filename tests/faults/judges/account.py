@@ -84,6 +84,17 @@ def read_archive(path: Path, node: str) -> list[Stored]:
     return stored
 
 
+def read_database(text: str) -> list[Stored]:
+    """A node's events in PostgreSQL, as psql prints them: boot, number, camera, seq, and a gap as JSON."""
+    stored = []
+    for line in text.splitlines():
+        boot, number, camera, seq, gap = line.split("|", 4)
+        said = orjson.loads(gap) if gap else None
+        given_up = said and (said["boot"], said["first"], said["last"])
+        stored.append(Stored(Key(boot, int(number)), camera, int(seq), given_up))
+    return stored
+
+
 def judge(
     promised: Collection[Key],
     archive: Sequence[Stored],
