@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import os
 
-collect_ignore_glob = [] if "TEST_INTEGRATIONS" in os.environ else ["test_*.py"]
+collect_ignore_glob = [] if "TEST_INTEGRATIONS" in os.environ else ["test_*.py", "archive/test_*.py"]

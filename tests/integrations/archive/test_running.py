@@ -16,8 +16,8 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import Ack, decode
-from tests.conftest import MosquittoProcess, wait_until
-from tests.integrations.archive import SCHEMA, Archive, Node, busy, stored, wait_empty
+from tests.conftest import REPO, MosquittoProcess, wait_until
+from tests.integrations.archive.system import SCHEMA, Archive, Node, busy, stored, wait_empty
 from tests.integrations.postgresql import PostgreSql
 from tests.viewer_server.process import ViewerProcess
 
@@ -195,7 +195,7 @@ def test_what_a_stranger_sends_is_skipped_and_costs_nothing_else(
     own_broker: MosquittoProcess, database: PostgreSql, nodes: list[Node], tmp_path: Path
 ) -> None:
     path = topics.EVENTS.path("darner/v1", node="n0", camera="street")
-    example = json.loads(Path("docs/examples/events.json").read_text())["payload"]
+    example = json.loads((REPO / "docs/examples/events.json").read_text())["payload"]
     theirs: dict[str, Any] = example | {
         "node": "n0",
         "camera": "street",

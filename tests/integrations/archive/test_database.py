@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from shared.wire.messages import now_us
-from tests.integrations.archive import SCHEMA, check, example, url
+from tests.integrations.archive.system import SCHEMA, check, example, url
 from tests.integrations.postgresql import PostgreSql
 from viewer_server.archive.config import ArchiveSettings, DatabaseSettings
 from viewer_server.archive.database import Connection, connect, place, prepare
