@@ -152,10 +152,12 @@ def _go(
         print(f"run {head.run}; to put it back: darner-fleet rollback {head.run}")
         delivery = Delivery(fleet.requests, fleet.inventory, journal, replan)
         result = Rollout(delivery, fleet.inventory, pace(len(todo)), stop.is_set, _say).run(todo)
+        code = _code(result, bool(blocked))
+        journal.close(complete=code == 0)
     print(report.result_text(result))
     if options.json:
         _write(options.json, _as_builtins(head, result))
-    return _code(result, bool(blocked))
+    return code
 
 
 def _code(result: Result, blocked: bool) -> int:

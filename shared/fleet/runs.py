@@ -27,6 +27,7 @@ from shared.storage import state_folder
 State = Literal["done", "failed", "conflict", "unknown"]
 """done: the node answered, and what it retains says so, too. unknown: it may have been done or not."""
 _LONGEST = 4_000_000
+_END = b'{"complete":'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,17 @@ class Line:
     wanted: dict[str, Any] = field(default_factory=dict)
     state: State | None = None
     note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """The last line of a run that was not killed.
+
+    Attributes:
+        complete: Whether all of it was done.
+    """
+
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,14 @@ class Journal:
         line = Line(node=node, kind=step.kind, camera=step.camera, state=state, note=note)
         self._write(asdict(line))
 
+    def close(self, *, complete: bool) -> None:
+        """Write down that the run has ended.
+
+        Raises:
+            OutputError: The disk does not take it.
+        """
+        self._write(asdict(End(complete=complete)))
+
     def _write(self, line: Mapping[str, Any]) -> None:
         data = orjson.dumps(line) + b"\n"
         with self._lock:
@@ -195,7 +215,7 @@ def find(name: str) -> Head:
         if head.run == name:
             return head
     folder = str(Path(name).resolve())
-    undone = {head.undoes for head in known}
+    undone = {head.undoes for head in known if head.undoes is not None and _is_complete(head.run)}
     of_folder = [head for head in known if head.folder == folder and head.command == "apply"]
     for head in reversed(of_folder):
         if head.run not in undone:
@@ -229,11 +249,22 @@ def records(run: str) -> list[Record]:
     ]
 
 
+def _is_complete(run: str) -> bool:
+    """Whether a run has come to its end, with all of it done."""
+    try:
+        last = (runs_folder() / f"{run}.jsonl").read_bytes().splitlines()[-1]
+        return msgspec.json.decode(last, type=End).complete
+    except (OSError, IndexError, msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
 def _lines(path: Path) -> Iterator[Line]:
     """The lines behind the first; the last one may be torn, because the run was killed."""
     with path.open("rb") as file:
         file.readline(_LONGEST)
         while data := file.readline(_LONGEST):
+            if data.startswith(_END):
+                return
             try:
                 yield msgspec.json.decode(data, type=Line)
             except (msgspec.DecodeError, UnicodeDecodeError):

@@ -60,7 +60,7 @@ def test_a_run_that_was_killed_says_what_it_may_have_done(tmp_path: Path) -> Non
 
 def test_a_file_that_no_run_has_written_is_refused(tmp_path: Path) -> None:
     with Journal(head("r1", tmp_path)) as journal:
-        pass
+        journal.begin("n", STEP)
     with journal.path.open("ab") as file:
         file.write(b'{"node": 7}\n')
     with pytest.raises(ConfigError, match="no run has written"):
@@ -69,14 +69,16 @@ def test_a_file_that_no_run_has_written_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_means_its_last_run_that_was_not_put_back(tmp_path: Path) -> None:
     for one in (head("r1", tmp_path), head("r2", tmp_path), head("r3", tmp_path, undoes="r2")):
-        with Journal(one):
-            pass
+        with Journal(one) as journal:
+            journal.close(complete=True)
     (runs.runs_folder() / "x.jsonl").write_text("somebody else's")
     assert [one.run for one in runs.heads()] == ["r1", "r2", "r3"]
     assert runs.find(str(tmp_path)).run == "r1"
     assert runs.find("r2").run == "r2"
-    with Journal(head("r4", tmp_path, undoes="r1")):
-        pass
+    for run, complete in (("r4", False), ("r5", True)):
+        assert runs.find(str(tmp_path)).run == "r1", "it was not put back completely"
+        with Journal(head(run, tmp_path, undoes="r1")) as journal:
+            journal.close(complete=complete)
     with pytest.raises(ConfigError, match="every run of that folder has been put back"):
         runs.find(str(tmp_path))
     with pytest.raises(ConfigError, match="neither a run nor a folder"):
