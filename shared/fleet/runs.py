@@ -184,7 +184,9 @@ class Journal:
 
 def new_name() -> str:
     """A name for a run that sorts by time."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+    now_s = time.time()
+    begun = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_s))
+    return f"{begun}{int(now_s % 1 * 1000):03}Z-{secrets.token_hex(2)}"
 
 
 def runs_folder() -> Path:

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.rollout --nodes 200`: how long plan, status, apply and rollback take with many nodes.
+"""`python -m tests.bench.rollout --nodes 200`: how long plan, apply and rollback take with many nodes.
 
 A process with simulated nodes answers over a real Mosquitto; `darner-fleet` runs as users run it. Prints the
 wall time, the processor time and the largest memory of each command.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,14 @@ def test_a_folder_means_its_last_run_that_was_not_put_back(tmp_path: Path) -> No
         runs.find(str(tmp_path))
     with pytest.raises(ConfigError, match="neither a run nor a folder"):
         runs.find("r9")
+
+
+def test_names_of_runs_sort_by_time() -> None:
+    names = []
+    for _ in range(3):
+        names.append(runs.new_name())
+        time.sleep(0.002)
+    assert names == sorted(names)
 
 
 def test_nothing_is_sent_where_nothing_can_be_written(tmp_path: Path) -> None:
