@@ -66,6 +66,10 @@ TRACK_VISITS = 64
 """Stays in zones that the message of a finished track lists; as many crossings of lines besides."""
 TRACK_CLASSES = 16
 """Classes that the detector gave one track."""
+INTERESTS = 32
+"""Viewers that tell a node which cameras somebody looks at."""
+INTEREST_S = 3600
+"""The longest that such a message holds, seconds."""
 RESULT_FIELDS = 64
 """Fields of a node's answer to a command."""
 COLLECTED = 20_000

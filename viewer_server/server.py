@@ -158,6 +158,7 @@ def _table(
     parts = Parts(
         hub=hub,
         requests=subscriber.requests,
+        media=subscriber.media,
         versions=subscriber.versions,
         history=Database(history.file),
         pictures=Database(history.snapshots_file),

@@ -25,6 +25,7 @@ PARAMETERS = {
     "track": "A track id of the session",
     "command": "Name of the command",
     "archive": "Name of an archive, which it keeps as long as its data",
+    "viewer": "Name of a viewer, which may be the same in its next run",
 }
 PICTURE_PROPERTIES = {
     "session": {"type": "string", "pattern": ID_PATTERN, "description": "Identifies one run of the node"},

@@ -17,7 +17,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from queue import Full
 from types import TracebackType
@@ -189,21 +189,25 @@ class Client:
         """End the TCP connection without a word of MQTT, as a lost network does; it is made again."""
         self._connection.cut()
 
-    def subscribe(self, topic_filter: str, qos: Literal[0, 1] = 0, *, as_published: bool = False) -> None:
+    def subscribe(
+        self, topic_filter: str | Iterable[str], qos: Literal[0, 1] = 0, *, as_published: bool = False
+    ) -> None:
         """Receive what matches, now and after every reconnect.
 
         Args:
-            topic_filter: May have wildcards.
+            topic_filter: May have wildcards. Several travel together.
             qos: The highest quality of service at which the broker may deliver.
             as_published: Live messages keep the retain flag of their publisher (MQTT 5 only).
         """
+        filters = [topic_filter] if isinstance(topic_filter, str) else topic_filter
         with self._subscriptions.lock:
-            self._subscriptions.add(topic_filter, qos, as_published, now=self.connected)
+            self._subscriptions.add(filters, qos, as_published, now=self.connected)
 
-    def unsubscribe(self, topic_filter: str) -> None:
-        """Receive no longer what `subscribe` asked for by this filter."""
+    def unsubscribe(self, topic_filter: str | Iterable[str]) -> None:
+        """Receive no longer what `subscribe` asked for by these filters."""
+        filters = [topic_filter] if isinstance(topic_filter, str) else topic_filter
         with self._subscriptions.lock:
-            self._subscriptions.remove(topic_filter, now=self.connected)
+            self._subscriptions.remove(filters, now=self.connected)
 
     def publish(
         self,

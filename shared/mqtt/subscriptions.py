@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Literal
 
 import paho.mqtt.client as paho
@@ -16,6 +17,8 @@ from shared.log import Once
 
 log = logging.getLogger("darner.mqtt")
 
+TOGETHER = 8
+"""Filters in one packet: no broker is known to take fewer (AWS IoT Core takes 8)."""
 AGAIN_S = 1.0
 """The wait before a refused subscription is asked for again; twice as long after each refusal."""
 LONGEST_S = 30.0
@@ -37,7 +40,7 @@ class Subscriptions:
         self._client = client
         self._version = version
         self._filters: dict[str, tuple[int, bool]] = {}
-        self._unanswered: dict[int, str] = {}
+        self._unanswered: dict[int, tuple[str, ...]] = {}
         self._refused: dict[str, None] = {}
         self._again: threading.Timer | None = None
         self._again_s = AGAIN_S
@@ -51,23 +54,25 @@ class Subscriptions:
         """Whether the broker has answered to all subscriptions that were sent to this connection."""
         return not self._unanswered
 
-    def add(self, topic_filter: str, qos: int, as_published: bool, *, now: bool) -> None:
-        """Keep a subscription; `now` sends it to the broker at once."""
-        self._filters[topic_filter] = (qos, as_published)
+    def add(self, topic_filters: Iterable[str], qos: int, as_published: bool, *, now: bool) -> None:
+        """Keep subscriptions; `now` sends them to the broker at once."""
+        added = dict.fromkeys(topic_filters, (qos, as_published))
+        self._filters |= added
         if now:
-            self._send(topic_filter)
+            self._send(added)
 
-    def remove(self, topic_filter: str, *, now: bool) -> None:
-        """Forget a subscription; `now` tells the broker at once."""
-        if self._filters.pop(topic_filter, None) is not None and now:
-            self._client.unsubscribe(topic_filter)
+    def remove(self, topic_filters: Iterable[str], *, now: bool) -> None:
+        """Forget subscriptions; `now` tells the broker at once."""
+        gone = [one for one in topic_filters if self._filters.pop(one, None) is not None]
+        if now:
+            for some in _packets(gone):
+                self._client.unsubscribe(list(some))
 
     def restore(self) -> None:
         """Send all subscriptions to a new connection."""
         self._unanswered.clear()
         self.close()
-        for topic_filter in self._filters:
-            self._send(topic_filter)
+        self._send(self._filters)
 
     def close(self) -> None:
         """Ask no more for what this connection was refused."""
@@ -77,15 +82,16 @@ class Subscriptions:
             self._again.cancel()
             self._again = None
 
-    def _send(self, topic_filter: str) -> None:
-        qos, as_published = self._filters[topic_filter]
-        if self._version == "5":
-            options = SubscribeOptions(qos=qos, retainAsPublished=as_published)
-            _, number = self._client.subscribe(topic_filter, options=options)
-        else:
-            _, number = self._client.subscribe(topic_filter, qos)
-        if number is not None:
-            self._unanswered[number] = topic_filter
+    def _send(self, topic_filters: Iterable[str]) -> None:
+        for some in _packets(topic_filters):
+            asked = [(one, *self._filters[one]) for one in some]
+            if self._version == "5":
+                options = [(one, SubscribeOptions(qos, retainAsPublished=kept)) for one, qos, kept in asked]
+                _, number = self._client.subscribe(options)
+            else:
+                _, number = self._client.subscribe([(one, qos) for one, qos, _ in asked])
+            if number is not None:
+                self._unanswered[number] = some
 
     def _on_subscribe(
         self,
@@ -96,12 +102,13 @@ class Subscriptions:
         properties: Properties | None,  # noqa: ARG002 - paho calls it so
     ) -> None:
         with self.changed:
-            topic_filter = self._unanswered.pop(number, None)
-            if topic_filter and any(reason.is_failure for reason in reasons):
-                self._ask_again(topic_filter)
+            answers = list(zip(self._unanswered.pop(number, ()), reasons, strict=False))
+            for topic_filter, reason in answers:
+                if reason.is_failure:
+                    self._ask_again(topic_filter)
             self.changed.notify_all()
-        for reason in reasons:
-            if reason.is_failure and topic_filter and self._once(f"{topic_filter} {reason}"):
+        for topic_filter, reason in answers:
+            if reason.is_failure and self._once(f"{topic_filter} {reason}"):
                 log.error(
                     "the broker refused the subscription to %s: %s; check its access control list (asking "
                     "again, as a cluster may only be choosing a leader)",
@@ -123,6 +130,10 @@ class Subscriptions:
             if threading.current_thread() is not self._again:
                 return  # another connection has come, or nobody wants an answer any more
             refused, self._refused, self._again = self._refused, {}, None
-            for topic_filter in refused:
-                if topic_filter in self._filters:
-                    self._send(topic_filter)
+            self._send(one for one in refused if one in self._filters)
+
+
+def _packets(topic_filters: Iterable[str]) -> Iterable[tuple[str, ...]]:
+    """The filters in groups that fit into a packet."""
+    left = iter(topic_filters)
+    return iter(lambda: tuple(islice(left, TOGETHER)), ())

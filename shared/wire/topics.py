@@ -73,6 +73,7 @@ TRACK = Topic("track", "{node}/camera/{camera}/track", messages.Track, 1, False)
 REQUEST = Topic("request", "{node}/request/{command}", messages.Request, 1, False, 10)
 ACK = Topic("ack", "{node}/ack/{archive}", messages.Ack, 1, True)
 RESPONSE = Topic("response", "{node}/response/{command}", messages.Response, 1, False, 10)
+INTEREST = Topic("interest", "{node}/interest/{viewer}", messages.Interest, 1, True, 180)
 
 # These are not in the table because their topics do not begin with our prefix: Home Assistant's discovery and
 # ONVIF's messages, in their formats, and the bundle, whose topic the user names.
@@ -104,9 +105,10 @@ TABLE = (
     REQUEST,
     RESPONSE,
     ACK,
+    INTEREST,
 )
 
-TO_NODES = (REQUEST, ACK)
+TO_NODES = (REQUEST, ACK, INTEREST)
 """The rows that others send; a node sends all the rest."""
 OF_CAMERAS = tuple(row for row in TABLE if row.retain and "{camera}" in row.pattern)
 """The rows that the broker keeps for each camera, also for one that is no more."""

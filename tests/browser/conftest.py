@@ -55,8 +55,8 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
 
 @pytest.fixture
 def viewer(own_broker: Any, tmp_path: Path) -> Iterator[ViewerProcess]:
-    """A viewer on a broker of this test's own."""
-    with ViewerProcess(own_broker.url, tmp_path) as process:
+    """A viewer on a broker of this test's own; it receives every frame, also before a page looks."""
+    with ViewerProcess(own_broker.url, tmp_path) as process, process.watching():
         yield process
 
 

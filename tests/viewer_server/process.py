@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket as client_library
 
 ARRIVES_S = 15.0
 """Far more than anything takes; a test that waits this long has failed."""
@@ -60,6 +64,42 @@ class ViewerProcess:
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code, time.monotonic() - begin
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Have a program watch all cameras, so that the viewer receives their frames without a page.
+
+        It comes back when the viewer does. `start` must have been called.
+        """
+        over = threading.Event()
+        sockets: list[client_library.WebSocket] = []
+
+        def run() -> None:
+            while not over.is_set():
+                with suppress(OSError, client_library.WebSocketException):  # there is no viewer now
+                    ws = client_library.create_connection(
+                        f"ws://127.0.0.1:{self.port}/ws", timeout=ARRIVES_S, origin=self.url
+                    )
+                    sockets[:] = [ws]
+                    while ws.recv():
+                        pass
+                for ws in sockets:
+                    ws.shutdown()  # type: ignore[no-untyped-call]  # typed in part
+                over.wait(0.05)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            deadline = time.monotonic() + ARRIVES_S
+            while self.metric("darner_viewer_all_watched") < 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            yield
+        finally:
+            over.set()
+            for ws in sockets:
+                if ws.sock is not None:
+                    ws.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
+            thread.join(ARRIVES_S)
 
     @property
     def log(self) -> str:

@@ -20,6 +20,7 @@ import websocket as client_library
 from paho.mqtt.enums import CallbackAPIVersion
 
 from shared.wire import topics
+from tests.conftest import wait_until
 from tests.viewer_server.asking import get, loaded_by, request
 from tests.viewer_server.fake_edge import FakeEdge, picture_of
 from tests.viewer_server.process import ARRIVES_S, ViewerProcess
@@ -92,6 +93,7 @@ def test_a_frame_goes_from_the_broker_to_the_browser(viewer: ViewerProcess, own_
     with FakeEdge(own_broker.url) as edge, closed(browse(viewer)) as ws:
         edge.announce("yard")
         viewer.wait(cameras=1)
+        wait_until(lambda: viewer.metric("darner_viewer_all_watched") == 1)
         edge.frame("yard", 4)
         frame = until(ws, "frame", frames=1)
         assert frame["picture"]["seq"] == frame["detections"]["seq"] == 4
@@ -101,12 +103,13 @@ def test_a_frame_goes_from_the_broker_to_the_browser(viewer: ViewerProcess, own_
 
 
 def test_a_browser_opened_later_gets_all_of_it(viewer: ViewerProcess, own_broker: Any) -> None:
-    with FakeEdge(own_broker.url) as edge:
+    with FakeEdge(own_broker.url) as edge, viewer.watching():
         edge.announce("yard")
         viewer.wait(cameras=1)
         edge.zone("yard", "square", occupancy=3)
         edge.event("yard", "zone_entered", 1, zone="square")
         edge.frame("yard", 9)
+        wait_until(lambda: viewer.metric("darner_viewer_frames_joined_total") == 1)
     with closed(browse(viewer)) as ws:
         seen = {}
         for message in messages(ws, frames=1):
@@ -129,6 +132,7 @@ def test_a_browser_that_never_reads_does_not_keep_frames_from_another(
         stuck.send(json.dumps({"type": "ready", "frames": 10_000}))
         edge.announce("yard")
         viewer.wait(cameras=1)
+        wait_until(lambda: viewer.metric("darner_viewer_all_watched") == 1)
         arrived = messages(reader, frames=2)
         for seq in range(150):
             edge.frame("yard", seq)
@@ -167,11 +171,12 @@ def test_garbage_on_every_topic_is_counted_said_once_and_survived(
     publisher.connect("127.0.0.1", own_broker.port)
     publisher.loop_start()
     ids = {"node": "n", "camera": "c", "zone": "z", "track": "1", "command": "ping", "archive": "a"}
-    for _ in range(3):
-        for row in topics.TABLE:
-            path = f"{topics.DEFAULT_PREFIX}/{row.pattern.format(**ids)}"
-            for payload in (b"\xff\xd8garbage", b"{}", b"[[[[", b"null", bytes(1_100_000)):
-                publisher.publish(path, payload, 1).wait_for_publish(ARRIVES_S)
+    with viewer.watching():
+        for _ in range(3):
+            for row in topics.TABLE:
+                path = f"{topics.DEFAULT_PREFIX}/{row.pattern.format(**ids, viewer='v')}"
+                for payload in (b"\xff\xd8garbage", b"{}", b"[[[[", b"null", bytes(1_100_000)):
+                    publisher.publish(path, payload, 1).wait_for_publish(ARRIVES_S)
     publisher.disconnect()
     publisher.loop_stop()
     with FakeEdge(own_broker.url) as edge:
@@ -186,7 +191,7 @@ def test_garbage_on_every_topic_is_counted_said_once_and_survived(
 def test_pictures_over_mqtt_3_are_matched_by_their_comment_or_shown_with_the_newest_boxes(
     viewer: ViewerProcess, own_broker: Any
 ) -> None:
-    with FakeEdge(own_broker.url, version="3.1.1") as edge:
+    with FakeEdge(own_broker.url, version="3.1.1") as edge, viewer.watching():
         edge.announce("yard")
         viewer.wait(cameras=1)
         edge.detections("yard", 1)

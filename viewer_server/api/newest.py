@@ -13,6 +13,7 @@ from viewer_server.api.endpoint import Refused, jpeg
 from viewer_server.api.schemas.common import CameraQuery, Nothing
 from viewer_server.live import updates
 from viewer_server.live.hub import Hub
+from viewer_server.mqtt.media import WAIT_S, Media
 from viewer_server.stored import series
 from viewer_server.stored.reading import Database
 
@@ -23,10 +24,11 @@ class Newest:
     Args:
         hub: Knows the newest message of everything.
         history: Knows zones and lines that are not defined any more.
+        media: Receives the pictures that somebody asks for.
     """
 
-    def __init__(self, hub: Hub, history: Database) -> None:
-        self._hub = hub
+    def __init__(self, hub: Hub, history: Database, media: Media) -> None:
+        self._hub, self._media = hub, media
         self._history = history
 
     def nodes(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002 - as every endpoint
@@ -71,16 +73,35 @@ class Newest:
         return {"cameras": [found[key] for key in sorted(found)]}
 
     def camera_picture(self, query: Nothing, node: str, camera: str) -> flask.Response:  # noqa: ARG002
-        """The picture of the newest frame whose boxes have arrived."""
-        frame = self._hub.last_frame((node, camera))
+        """The picture of the newest frame whose boxes have arrived; if nobody watches, it waits for one."""
+        about = f"camera {camera} of node {node}"
+        if not self._hub.shown([(node, camera)]):
+            raise Refused(404, f"no picture of {about}: the viewer knows no such camera")
+        silent = self._silent(node, camera)
+        frame = self._media.picture((node, camera), 0.0 if silent else WAIT_S)
+        if frame is None and silent:
+            raise Refused(404, f"no picture of {about}: {silent}")
         if frame is None:
-            raise Refused(404, f"no picture of camera {camera} of node {node} has arrived yet")
+            raise Refused(504, f"no picture of {about} within {WAIT_S:g} s; its thumbnail.fps may be 0")
         picture = updates.jpeg_of(frame.payload)
         if not picture:
             raise Refused(
                 404, f"camera {camera} of node {node} has no pictures: its detections come over MQTT"
             )
         return jpeg(picture)
+
+    def _silent(self, node: str, camera: str) -> str | None:
+        """Why no picture is to be expected; None where one is."""
+        node_says = self._said("status", node)
+        if node_says.get("status", "online") != "online":
+            return "the node is offline"
+        status = self._said("camera_status", node, camera).get("status", "streaming")
+        return None if status == "streaming" else f"the camera is {status}"
+
+    def _said(self, *key: str) -> dict[str, Any]:
+        payload = self._hub.entry(*key)
+        said: dict[str, Any] = {} if payload is None else orjson.loads(updates.content(payload))["message"]
+        return said
 
     def paths(self, query: CameraQuery) -> dict[str, Any]:
         """The last finished tracks of a camera, which nodes tell of where that is turned on."""

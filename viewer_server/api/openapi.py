@@ -187,13 +187,18 @@ def endpoints() -> tuple[Endpoint, ...]:
     from viewer_server.labelling.desk import Desk
     from viewer_server.live.hub import Hub
     from viewer_server.live.state import State
+    from viewer_server.mqtt.interests import Interests
+    from viewer_server.mqtt.media import Media
     from viewer_server.stored.reading import Database
     from viewer_server.stored.versions import Versions
 
     settings = MqttSettings()
+    hub, client = Hub(State(settings.prefix), 1, {}), Client(settings, name="openapi")
+    interests = Interests(client, settings.prefix, "openapi", str, hub.online, 1)
     parts = Parts(
-        hub=Hub(State(settings.prefix), 1, {}),
-        requests=NodeRequests(Client(settings, name="openapi"), settings),
+        hub=hub,
+        requests=NodeRequests(client, settings),
+        media=Media(client, settings.prefix, hub, interests),
         versions=Versions(None),
         history=Database(None),
         pictures=Database(None),

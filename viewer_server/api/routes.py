@@ -37,6 +37,7 @@ from viewer_server.api.schemas.past import (
 )
 from viewer_server.labelling.desk import Desk
 from viewer_server.live.hub import Hub
+from viewer_server.mqtt.media import Media
 from viewer_server.stored.reading import Database
 from viewer_server.stored.versions import Versions
 
@@ -48,6 +49,7 @@ class Parts:
     Attributes:
         hub: The newest of everything on the broker.
         requests: Asks nodes.
+        media: Receives the pictures of cameras that somebody asks for.
         versions: Earlier definitions of zones, lines, masks and filters.
         history: Events and sums.
         pictures: The best picture of each track.
@@ -56,6 +58,7 @@ class Parts:
 
     hub: Hub
     requests: NodeRequests
+    media: Media
     versions: Versions
     history: Database
     pictures: Database
@@ -64,7 +67,7 @@ class Parts:
 
 def table(parts: Parts) -> tuple[Endpoint, ...]:
     """Every endpoint, in the document's order."""
-    newest = Newest(parts.hub, parts.history)
+    newest = Newest(parts.hub, parts.history, parts.media)
     past = Past(parts.hub, parts.history, parts.pictures)
     asked = Asked(parts.hub, parts.requests, parts.versions)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 
 from shared.mqtt.received import Received
 from shared.wire.messages import Event, NodeMessage
@@ -32,6 +32,10 @@ class Hub:
         state: The newest of everything; the hub's lock guards it.
         max_browsers: `join` refuses more.
         hello: Fields of the first message to each browser.
+
+    Attributes:
+        looked: Called after browsers have begun or ceased to watch cameras, without a lock.
+        listened: Of how many cameras detections and pictures come, as the broker has confirmed; None: all.
     """
 
     def __init__(self, state: State, max_browsers: int, hello: dict[str, str]) -> None:
@@ -44,6 +48,8 @@ class Hub:
         self._broker = updates.text("broker", connected=False, address=None)
         self._stopping = False
         self._departed: Counter[str] = Counter()
+        self.looked: Callable[[], None] = lambda: None
+        self.listened: int | None = 0
 
     def __len__(self) -> int:
         return len(self._mailboxes)
@@ -86,10 +92,31 @@ class Hub:
         with self._lock:
             return self._mailboxes.watched
 
-    def last_frame(self, camera: Key) -> Update | None:
-        """The newest frame of a camera."""
+    def entry(self, *key: str) -> bytes | None:
+        """The newest message of a topic as browsers are sent it, by the topic's name, node and camera."""
         with self._lock:
-            return self.state.last_frame(camera)
+            return self.state.entry(key)
+
+    def new_frame(self, camera: Key) -> Update | None:
+        """The newest frame of a camera that has come since listening to it began."""
+        with self._lock:
+            return self.state.new_frame(camera)
+
+    def shown(self, cameras: Iterable[Key]) -> set[Key]:
+        """Those of the cameras that are known and shown."""
+        with self._lock:
+            return {camera for camera in cameras if self.state.shows(camera)}
+
+    def begin(self, besides: Container[Key], cameras: Iterable[Key] | None = None) -> None:
+        """Note that listening to detections and pictures of cameras begins.
+
+        Args:
+            besides: Those that are listened to already.
+            cameras: Which; None: all.
+        """
+        with self._lock:
+            chosen = self.state.cameras if cameras is None else cameras
+            self.state.begin([one for one in chosen if one not in besides])
 
     def zones_version(self, node: str, camera: str) -> int | None:
         """The version of a camera's zones and lines; None when none has arrived."""
@@ -112,12 +139,11 @@ class Hub:
             before = mailbox.watched
             if mailbox in self._mailboxes:
                 self._mailboxes.watch(mailbox, cameras)
-            if before is None:
-                return
-            for key in self._all(mailbox.watched) - before:
+            for key in frozenset[Key]() if before is None else self._all(mailbox.watched) - before:
                 frame = self.state.last_frame(key)
                 if frame is not None:
                     mailbox.put(frame)
+        self.looked()
 
     def show(self, mailbox: Mailbox, cameras: Iterable[Key]) -> None:
         """Send a browser that has asked for names details of these cameras and their nodes, and no others.
@@ -183,6 +209,7 @@ class Hub:
                 mailbox.put(update)
             mailbox.put(Update("state", ("live",), updates.text("live")))
             self._mailboxes.add(mailbox)
+        self.looked()
 
     def leave(self, mailbox: Mailbox) -> None:
         """Stop filling a mailbox."""
@@ -190,6 +217,7 @@ class Hub:
             if mailbox in self._mailboxes:
                 self._mailboxes.remove(mailbox)
                 self._departed += mailbox.counts
+        self.looked()
 
     def close(self) -> None:
         """Ask for every connection to be closed, and refuse new browsers."""

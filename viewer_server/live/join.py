@@ -115,6 +115,8 @@ class Joiner:
         self._newest: DetectionsMessage | None = None
         self._newest_size = 0
         self._position: int | None = None
+        # The frame from which on boxes are expected; None: listening has begun, and none have come yet.
+        self._since: int | None = 0
         self._start("")
 
     @property
@@ -129,6 +131,16 @@ class Joiner:
         self._wait_anew()
         return pictures
 
+    def begin(self) -> None:
+        """Listening begins, or begins anew: what was sent before did not get lost."""
+        self._newest, self._newest_size = None, 0
+        self.excuse()
+        self._wait_anew()
+
+    def excuse(self) -> None:
+        """Take what is missing before the next detections for sent before listening began."""
+        self._position = self._since = None
+
     def add_picture(self, picture: Thumbnail) -> Pair | None:
         """The pair that this picture completes, if its boxes have come."""
         self._enter(picture.session)
@@ -137,7 +149,8 @@ class Joiner:
         detections = self._detections.take(picture.seq)
         if detections is not None:
             return self._complete(picture, detections)
-        self.counts["unmatched"] += self._pictures.add(picture.seq, picture, len(picture.jpeg))
+        if self._since is None or picture.seq >= self._since:
+            self.counts["unmatched"] += self._pictures.add(picture.seq, picture, len(picture.jpeg))
         return None
 
     def add_unnamed(self, picture: Thumbnail) -> Pair | None:
@@ -158,6 +171,9 @@ class Joiner:
         self._enter(detections.session)
         self._newest, self._newest_size = detections, size
         self._note_losses(detections.seq - detections.dropped)
+        if self._since is None:
+            self._since = detections.seq
+            self._pictures.forget_until(detections.seq - 1)
         if detections.seq <= self._last:
             return None
         picture = self._pictures.take(detections.seq)
@@ -186,6 +202,8 @@ class Joiner:
         self._session = session
         self._last = -1
         self._position = None
+        if self._since is not None:
+            self._since = 0
         self.lost = 0
         self._wait_anew()
 

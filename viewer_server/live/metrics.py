@@ -80,6 +80,14 @@ class ViewerMetrics(Collector):
             "browsers": ("Live pages connected now", len(hub)),
             "nodes": ("Edge nodes known", census["nodes"]),
             "cameras": ("Cameras known", census["cameras"]),
+            "cameras_watched": (
+                "Cameras whose detections and pictures are received, because somebody looks at them",
+                census["cameras"] if hub.listened is None else hub.listened,
+            ),
+            "all_watched": (
+                "Whether a program looks at all cameras; the live page names those on the screen",
+                hub.listened is None,
+            ),
         }
         if (memory := _memory()) is not None:
             gauges["memory_bytes"] = "Resident memory", memory

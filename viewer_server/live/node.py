@@ -7,6 +7,7 @@ the camera's definitions do not have. It is shown as soon as they do.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 
@@ -32,6 +33,8 @@ class Camera:
         joiner: Pairs pictures and boxes.
         last_frame: The newest frame.
         refused: Why its newest picture is not shown; None when it is, or none has come.
+        begun_s: When listening to its detections and pictures began, monotonic.
+        is_new: Whether the newest frame has come since then.
         held: Bytes of memory, as they were counted last.
     """
 
@@ -39,6 +42,8 @@ class Camera:
         self.joiner = Joiner(counts)
         self.last_frame: Update | None = None
         self.refused: str | None = None
+        self.begun_s = -math.inf
+        self.is_new = False
         self.held = 0
 
     def empty(self) -> bool:
@@ -46,6 +51,11 @@ class Camera:
         pictures = self.joiner.let_go() or self.last_frame is not None
         self.last_frame = None
         return pictures
+
+    def begin(self, now_s: float) -> None:
+        """Listening begins, or begins anew."""
+        self.begun_s, self.is_new = now_s, False
+        self.joiner.begin()
 
     def weigh(self) -> int:
         """Count the bytes anew; the difference."""

@@ -42,9 +42,12 @@ _NOT_SHOWN = (
     topics.REQUEST,
     topics.RESPONSE,
     topics.ACK,
+    topics.INTEREST,
 )
 SHOWN = tuple(row for row in topics.TABLE if row not in _NOT_SHOWN)
 """The topics that the page shows."""
+SETTLES_S = 1.0
+"""How long after listening began messages may still come from before it; a gap behind them is no loss."""
 MAX_CLASSES = 400
 """Maximum class names passed on for filters; a longer list is left out."""
 
@@ -82,6 +85,7 @@ class State:
     ) -> None:
         self._prefix = prefix
         self.quotas = quotas or Quotas()
+        self._clock = clock
         self._nodes = Nodes(self.quotas, clock)
         self._names = Names(self._nodes)
         self._recent = Recent()
@@ -202,6 +206,30 @@ class State:
         known = node.cameras.get(camera[1]) if node else None
         return known.last_frame if node and known and node.shows(camera[1]) else None
 
+    def new_frame(self, camera: Key) -> Update | None:
+        """The same, if it has come since listening to the camera began."""
+        node = self._nodes.get(camera[0])
+        known = node.cameras.get(camera[1]) if node else None
+        return self.last_frame(camera) if known and known.is_new else None
+
+    def entry(self, key: Key) -> bytes | None:
+        """The newest message of a topic, encoded, by the topic's name, node and camera."""
+        node = self._nodes.get(key[1])
+        return None if node is None else node.about.get(key) or node.entries.get(key)
+
+    def shows(self, camera: Key) -> bool:
+        """Whether a camera is known and shown."""
+        node = self._nodes.get(camera[0])
+        return node is not None and camera[1] in node.cameras and node.shows(camera[1])
+
+    def begin(self, cameras: Iterable[Key]) -> None:
+        """Note that listening to the detections and pictures of cameras begins."""
+        for name, camera in cameras:
+            node = self._nodes.get(name)
+            if node is not None and camera in node.cameras:
+                node.cameras[camera].begin(self._clock())
+                self._nodes.weigh(node, node.cameras[camera])
+
     def _newest(self, node: Node, row: Topic, ids: Mapping[str, str], message: NodeMessage) -> list[Update]:
         if isinstance(message, NodeInfo) and len(message.model.classes) > MAX_CLASSES:
             message = dataclasses.replace(message, model=dataclasses.replace(message.model, classes=()))
@@ -212,6 +240,8 @@ class State:
         node, camera = self._known(ids)
         if not node.shows(ids["camera"]):
             return []
+        if self._clock() - camera.begun_s < SETTLES_S:
+            camera.joiner.excuse()
         pair = camera.joiner.add_detections(message, size)
         if pair is None and ids["camera"] in node.without_pictures:
             pair = camera.joiner.add_picture(no_picture(message))
@@ -240,6 +270,7 @@ class State:
         if pair is not None:
             self.joined += pair[0].matched
             camera.last_frame = updates.frame(node.name, name, *pair, camera.joiner.lost)
+            camera.is_new = True
             told.append(camera.last_frame)
         self._nodes.weigh(node, camera)
         return told

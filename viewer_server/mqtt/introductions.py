@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, Protocol
 
 from shared.wire import topics
@@ -16,6 +16,9 @@ MOST, MOST_OF_A_NODE = 512, 32
 """The most strangers, nodes and cameras, that are waited and asked for: in all, and of one node."""
 MET = 5120
 """How many nodes and cameras are remembered as met by default."""
+
+
+_OF_A_CAMERA = (topics.CAMERA_STATUS, topics.ZONES)
 
 
 class Subscribing(Protocol):
@@ -61,7 +64,13 @@ class Introductions:
         if node not in self._met:
             self._miss(node, (topics.STATUS, topics.INFO), ids)
         if "camera" in ids and (camera := (ids["node"], ids["camera"])) not in self._met:
-            self._miss(camera, (topics.CAMERA_STATUS, topics.ZONES), ids)
+            self._miss(camera, _OF_A_CAMERA, ids)
+
+    def heard_cameras(self, node: str, cameras: Iterable[str]) -> None:
+        """Note which cameras a node speaks of: detections come only of those that somebody looks at."""
+        for camera in cameras:
+            if (node, camera) not in self._met:
+                self._miss((node, camera), _OF_A_CAMERA, {"node": node, "camera": camera})
 
     def _miss(self, who: tuple[str, ...], rows: tuple[Topic, ...], ids: Mapping[str, str]) -> None:
         if who in self._asked:

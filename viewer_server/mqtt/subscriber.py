@@ -25,6 +25,7 @@ from shared.wire.messages import (
     Ack,
     Event,
     Metrics,
+    NodeInfo,
     NodeMessage,
     NodeStatus,
     Track,
@@ -43,7 +44,9 @@ from viewer_server.live.recent import MAX_EVENTS
 from viewer_server.live.state import SHOWN, check_names
 from viewer_server.memory import Trimmer
 from viewer_server.mqtt.inbox import Inbox
+from viewer_server.mqtt.interests import Interests
 from viewer_server.mqtt.introductions import Introductions
+from viewer_server.mqtt.media import MEDIA, Media
 from viewer_server.quotas import OnceByNode
 from viewer_server.stored.history import History
 from viewer_server.stored.nodes.boots import Mark
@@ -75,6 +78,7 @@ class Subscriber:
     Attributes:
         versions: Earlier definitions of zones and lines.
         requests: Sends requests to edge nodes over the same connection.
+        media: Detections and pictures of cameras that somebody looks at.
     """
 
     def __init__(
@@ -106,6 +110,10 @@ class Subscriber:
             self._client, settings.prefix, met=limits.nodes + limits.all_states
         )
         self._address: str | None = None
+        interests = Interests(
+            self._client, settings.prefix, self._session, lambda: history.archive, hub.online, limits.nodes
+        )
+        self._interests, self.media = interests, Media(self._client, settings.prefix, hub, interests)
         self._thread: threading.Thread | None = None
         self._turns = 0
 
@@ -129,6 +137,7 @@ class Subscriber:
 
     def __exit__(self, *error: object) -> None:
         self.requests.close()
+        self._interests.close()
         self._client.__exit__(None, None, None)
         self._inbox.close()
         if self._thread is not None:
@@ -154,7 +163,8 @@ class Subscriber:
 
     def _subscribe(self) -> None:
         self.requests.subscribe()
-        for row in (*SHOWN, *([topics.SNAPSHOT] if self._history.wanted else []), topics.TRACK):
+        own = [topics.SNAPSHOT] if self._history.wanted else []
+        for row in (*(row for row in SHOWN if row not in MEDIA), *own, topics.TRACK):
             self._client.subscribe(row.filter(self._prefix), row.qos)
 
     def _ask_again(self) -> None:
@@ -171,6 +181,7 @@ class Subscriber:
                 self._turns += 1
                 trim()
                 self._watch_connection()
+                self.media.attend()
                 due_s = self._history.due_s
                 if due_s == 0.0:
                     self._acknowledge(self._history.commit())
@@ -248,6 +259,9 @@ class Subscriber:
         elif isinstance(message, Metrics):
             self._history.hear(message)
             self._hear_session(message)
+            self._introductions.heard_cameras(message.node, message.cameras)
+        elif isinstance(message, NodeInfo):
+            self._interests.hear(message)
         elif isinstance(message, NodeStatus):
             self._hear_session(message)
         elif isinstance(message, ZoneState):

@@ -13,7 +13,7 @@ the types as JSON Schema.
 
 from shared.wire.messages.cameras import CameraChange, CameraEdit, CameraEntry, Cameras, RemoteCameras
 from shared.wire.messages.codec import check_json, decode, encode
-from shared.wire.messages.commands import ErrorCode, Request, Response
+from shared.wire.messages.commands import ErrorCode, Interest, Request, Response
 from shared.wire.messages.current import CountState, SettingsState
 from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage, PictureName
 from shared.wire.messages.events import Ack, Event, EventType, Gap
@@ -108,6 +108,7 @@ __all__ = [
     "Id",
     "IgnoreReason",
     "IgnoredObject",
+    "Interest",
     "Label",
     "LineDefinition",
     "MaskDefinition",

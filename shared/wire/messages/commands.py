@@ -1,4 +1,4 @@
-"""Commands to a node, and its answers."""
+"""What is said to a node: commands, which it answers, and which of its cameras somebody looks at."""
 
 from __future__ import annotations
 
@@ -129,3 +129,26 @@ class Response(NodeMessage):
     def __post_init__(self) -> None:
         # The only field that may hold any JSON: without bounds, a reader could not write it again.
         check_json(self.result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interest(NodeMessage):
+    """A viewer says which cameras of a node somebody looks at through it.
+
+    `session` is one run of the viewer. A viewer says this only to nodes with the capability "interest".
+    """
+
+    schema: Literal["darner.interest/1"] = "darner.interest/1"
+    viewer: Annotated[Id, Meta(description="Name of the viewer, as in the topic")]
+    cameras: Annotated[
+        Annotated[tuple[Id, ...], Meta(max_length=limits.CAMERAS)] | None,
+        Meta(description="The cameras that somebody looks at; empty: none; null: all"),
+    ]
+    holds_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=limits.INTEREST_S,
+            description="Seconds for which this holds, unless the viewer says something newer before",
+        ),
+    ]

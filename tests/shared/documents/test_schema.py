@@ -196,7 +196,7 @@ def test_a_topic_is_a_channel_with_an_operation_that_says_what_is_promised(row: 
         for value in DOCUMENT["operations"].values()
         if value["channel"]["$ref"] == f"#/channels/{row.name}"
     )
-    assert operation["action"] == ("receive" if row in (topics.REQUEST, topics.ACK) else "send")
+    assert operation["action"] == ("receive" if row in topics.TO_NODES else "send")
     # A message of an operation must be one of its channel's.
     for message in operation["messages"]:
         assert message["$ref"].startswith(f"#/channels/{row.name}/messages/")

@@ -81,7 +81,7 @@ def viewer(
 ) -> Iterator[ViewerProcess]:
     folder = tmp_path_factory.mktemp("viewer")
     keys = f"history.path={past.path}", "mqtt.prefix=rest/v1", f"label.path={folder}"
-    with ViewerProcess(broker.url, folder, *keys) as process:
+    with ViewerProcess(broker.url, folder, *keys) as process, process.watching():
         edge.announce("yard")
         edge.zones("yard", SQUARE, GATE)
         process.wait(broker_connected=True, cameras=1)
