@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"darner {__version__}")
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["doctor"]:
-        return doctor.main()
+        return doctor.main(arguments[1:])
     if arguments[:1] == ["discover"]:
         return discover.main(arguments[1:])
     if arguments[:1] == ["forget"]:

@@ -65,6 +65,7 @@ PROGRAMS = (
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("process",)),
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("models",)),
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("discover",)),
+    Program("darner-edge", "edge_node", edge_node.__main__.main, ("doctor",)),
     Program("darner-edge", "edge_node", edge_node.__main__.main, ("forget",)),
     Program("darner-viewer", "viewer_server", viewer_server.__main__.main),
     Program("darner-archive", "viewer_server.archive", viewer_server.archive.__main__.main),
@@ -83,8 +84,6 @@ _INTRO = """\
 
 Every console command is also a module: in a checkout, `darner-edge` is `python -m edge_node`. Every command
 has `--help`.
-
-`darner-edge doctor` takes no options. It says what this machine has, what would be better, and how to get it.
 
 | command | in a checkout |
 |---|---|

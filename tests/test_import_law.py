@@ -72,7 +72,7 @@ LEVELS: dict[str, list[str]] = {
         "find.py printed.py",
         "command.py",
     ],
-    "edge_node/doctor": ["finding.py", "gpu.py", "doctor.py"],
+    "edge_node/doctor": ["finding.py", "broker.py gpu.py", "doctor.py"],
     "edge_node/capture": [
         "readers",
         "decoding.py",

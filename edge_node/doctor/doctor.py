@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
+import logging
 import re
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import onnxruntime as ort
@@ -12,15 +16,20 @@ import onnxruntime as ort
 from edge_node import __version__
 from edge_node.backends.choose import choose
 from edge_node.capture.readers import gstreamer_library
-from edge_node.config import profiles
+from edge_node.config import load, profiles
 from edge_node.config.model_settings import ModelSettings
-from edge_node.doctor import gpu
+from edge_node.doctor import broker, gpu
 from edge_node.doctor.finding import Finding, report
 from edge_node.machine import gpu_software, hardware
 from edge_node.machine.gpu_software import GpuSoftware
 from edge_node.machine.hardware import Hardware
 from edge_node.models import auto
-from shared.errors import ModelError
+from shared import log as logs
+from shared.errors import ConfigError, DarnerError, ModelError
+from shared.mqtt.address import MqttSettings
+from shared.program import Parser, called
+
+log = logging.getLogger("darner.doctor")
 
 OPENCV = (
     "opencv-python-headless",
@@ -31,12 +40,18 @@ OPENCV = (
 """Packages that provide `cv2`."""
 
 
-def examine(machine: Hardware, software: GpuSoftware | None = None) -> list[Finding]:
-    """Examine everything that decides how fast this machine can be.
+def examine(
+    machine: Hardware, software: GpuSoftware | None = None, mqtt: MqttSettings | None = None
+) -> list[Finding]:
+    """Examine everything that decides how fast this machine can be, and whether the broker takes it.
 
     Args:
         machine: The hardware.
         software: What is between a GPU and this process; None: look for it.
+        mqtt: The broker; None: ask none.
+
+    Raises:
+        ConfigError: The settings of the broker cannot work.
     """
     return [
         Finding(what="Darner", verdict="note", found=f"{__version__} on Python {sys.version.split()[0]}"),
@@ -48,13 +63,42 @@ def examine(machine: Hardware, software: GpuSoftware | None = None) -> list[Find
         _opencv(),
         _gstreamer(),
         _cameras(machine),
+        *([] if mqtt is None else broker.examine(mqtt)),
     ]
 
 
-def main() -> int:
-    """Print the report; the process's exit code."""
-    print(report(examine(hardware.find())))
+def main(arguments: Sequence[str] = ()) -> int:
+    """Parse the command line and print the report; the process's exit code."""
+    options = _parser().parse_args(arguments)
+    logs.setup("WARNING")
+    try:
+        print(report(examine(hardware.find(), mqtt=_broker(options))))
+    except DarnerError as error:
+        log.error("%s", error)
+        return error.exit_code
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog=f"{called('darner-edge', 'edge_node')} doctor", description=__doc__)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="also try the broker of this YAML file")
+    parser.add_argument(
+        "--mqtt-url",
+        metavar="URL",
+        help="also try this broker, such as mqtt://HOST:1883; a cluster's addresses with commas between them",
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
+    return parser
+
+
+def _broker(options: argparse.Namespace) -> MqttSettings | None:
+    """The broker to try; None where no option names one."""
+    if options.config is None and options.mqtt_url is None and not options.set:
+        return None
+    if options.mqtt_url is not None and any(one.startswith("mqtt.url=") for one in options.set):
+        raise ConfigError("--mqtt-url and --set mqtt.url are both given: leave out one of them")
+    own = [] if options.mqtt_url is None else [f"mqtt.url={options.mqtt_url}"]
+    return load.configuration(options.config, [*options.set, *own]).mqtt
 
 
 def _machine(machine: Hardware) -> list[Finding]:

@@ -137,6 +137,11 @@ class Client:
         return self._connection.address
 
     @property
+    def trouble(self) -> str | None:
+        """Why the last attempt to connect has failed; None while nothing is wrong."""
+        return self._connection.trouble
+
+    @property
     def subscribed(self) -> bool:
         """Whether the connection stands, and the broker has answered to every subscription."""
         with self._subscriptions.lock:

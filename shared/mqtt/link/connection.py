@@ -132,6 +132,11 @@ class Connection:
         """The address that is in use, or that is tried next."""
         return self._route.address
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the last attempt has failed; None while nothing is wrong."""
+        return self._troubles.last
+
     def look(self) -> Look:
         """What a watchdog sees of the network thread."""
         wait_s = LATE_S if self.connected.is_set() else AWAY_S

@@ -31,6 +31,9 @@ class BrokerTroubles:
         on_refused: Called with an error that waiting does not cure; None logs it instead.
         version: The version of MQTT that we speak.
         client_id: How this client calls itself.
+
+    Attributes:
+        last: Why the last attempt has failed; None since the last connection.
     """
 
     def __init__(
@@ -45,16 +48,17 @@ class BrokerTroubles:
         self._version, self._client_id = version, client_id
         self._connections = self._ended_for_good = 0
         self._hopeless: dict[Address, str] = {}
-        self._answered: set[Address] = set()
-        self._unreachable_said: set[Address] = set()
+        self._answered = False  # in this attempt
+        self._silent_said: set[Address] = set()  # since the last connection
         self._once = Once()
+        self.last: str | None = None
 
     def over(self) -> None:
         """The broker has accepted us."""
-        self._answered.add(self._route.address)
+        self.last = None
         self._hopeless.pop(self._route.address, None)
         self._connections += 1
-        self._unreachable_said.clear()
+        self._silent_said.clear()
 
     def refused(self, reason: str, properties: object) -> None:
         """The broker answered with a refusal.
@@ -63,8 +67,9 @@ class BrokerTroubles:
             reason: MQTT's name of the code in the CONNACK.
             properties: Those of the CONNACK.
         """
-        self._answered.add(self._route.address)
+        self._answered = True
         text = f"{self._broker} refused the connection: {reason}{self._cure(reason, properties)}"
+        self.last = text
         if reason in terms.HOPELESS:
             if self._give_up(text):
                 return
@@ -79,8 +84,8 @@ class BrokerTroubles:
         Args:
             what: The rest of the sentence "The broker ...", with the cure.
         """
-        self._answered.add(self._route.address)
-        text = f"{self._broker} {what}"
+        self._answered = True
+        text = self.last = f"{self._broker} {what}"
         if not self._give_up(text) and self._once(text):
             log.error("%s; %s", text, self._further)
 
@@ -92,7 +97,7 @@ class BrokerTroubles:
             properties: Those of the DISCONNECT.
             short_lived: How many connections in a row have ended soon after they were made.
         """
-        text = f"{self._broker} ended the connection: {reason}{self._cure(reason, properties)}"
+        text = self.last = f"{self._broker} ended the connection: {reason}{self._cure(reason, properties)}"
         hopeless = reason in terms.HOPELESS
         if hopeless and self._connections == self._ended_for_good + 1:
             self._ended_for_good += 1
@@ -116,17 +121,14 @@ class BrokerTroubles:
         """No connection could be made."""
         if isinstance(failure, ssl.SSLError):
             self.untrusted(tls.problem(failure))
-            return
-        at = self._route.address
-        self._hopeless.pop(at, None)
-        if at not in self._unreachable_said:
-            self._unreachable_said.add(at)
-            log.warning("%s %s", _why(at, failure), self._further.capitalize())
+            self._answered = False  # no end of a connection follows
+        else:
+            self._silent(_why(self._route.address, failure))
 
     def untrusted(self, reason: str) -> None:
         """One side does not accept the other's certificate."""
-        self._answered.add(self._route.address)
-        text = f"no secure connection to {self._broker}: {reason}"
+        self._answered = True
+        text = self.last = f"no secure connection to {self._broker}: {reason}"
         if not self._give_up(text) and self._once(text):
             log.warning("%s; %s", text, self._further)
 
@@ -136,25 +138,17 @@ class BrokerTroubles:
         Args:
             late: Whether we ended it, because the broker did not answer.
         """
-        at = self._route.address
         if late:
-            self._hopeless.pop(at, None)
-            if at not in self._unreachable_said:
-                self._unreachable_said.add(at)
-                log.warning(
-                    "%s takes connections and does not answer; is it a broker, and is it overloaded? %s",
-                    self._broker,
-                    self._further.capitalize(),
-                )
-        elif at not in self._answered and self._once(f"hung up {at}"):
-            log.warning(
-                "%s hung up before it accepted this client. It may expect TLS there (mqtts://) or another "
-                "mqtt.version (%r). Its limit on connections may be reached (Mosquitto: max_connections), or "
-                "an allow-list or a firewall keeps us out. It may refuse retained messages or QoS 1. %s",
-                self._broker,
-                "3.1.1" if self._version == "5" else "5",
-                self._further.capitalize(),
+            self._silent(f"{self._broker} takes connections and never answers; is it a broker, or too busy?")
+        elif not self._answered:
+            other = "3.1.1" if self._version == "5" else "5"
+            self._silent(
+                f"{self._broker} hung up before it accepted this client. It may expect TLS there (mqtts://) "
+                f"or another mqtt.version ({other!r}). Its limit on connections may be reached (Mosquitto: "
+                "max_connections), or an allow-list or a firewall keeps us out. It may refuse retained "
+                "messages or QoS 1."
             )
+        self._answered = False
 
     def too_many_files(self, descriptor: int, most: int) -> None:
         """The socket has a file descriptor that is too high to wait for.
@@ -163,12 +157,20 @@ class BrokerTroubles:
             descriptor: The socket's.
             most: The highest that works.
         """
-        text = (
+        text = self.last = (
             f"no connection to the broker: this process has too many files open (descriptor {descriptor}; "
             f"the highest that works is {most}); give it fewer cameras or browsers"
         )
         if (self._connections > 0 or not self._refuse(text)) and self._once("descriptors"):
             log.error("%s; trying again", text)
+
+    def _silent(self, text: str) -> None:
+        """Say why an address gives no answer, once until there is a connection."""
+        self.last = text
+        self._hopeless.pop(self._route.address, None)
+        if self._route.address not in self._silent_said:
+            self._silent_said.add(self._route.address)
+            log.warning("%s %s", text, self._further.capitalize())
 
     @property
     def _broker(self) -> str:

@@ -7,6 +7,7 @@ import pytest
 from edge_node.doctor import doctor
 from edge_node.doctor.finding import report
 from edge_node.machine.hardware import Gpu, Hardware
+from tests.conftest import Mosquitto, free_port
 
 
 def machine(jetson: str | None = None, gpus: tuple[Gpu, ...] = ()) -> Hardware:
@@ -76,6 +77,24 @@ def test_the_doctor_names_the_package_that_opencv_is_from(
         [finding] = [one for one in doctor.examine(machine()) if one.what == "OpenCV"]
     assert finding.verdict == verdict
     assert says in finding.found
+
+
+def test_the_doctor_tries_each_address_of_the_broker(
+    broker: Mosquitto, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    assert doctor.main(["--mqtt-url", f"mqtt://{nobody},{broker.url}"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    at = next(index for index, line in enumerate(said) if line.startswith(f"--  Broker {nobody}"))
+    assert f"no broker answers at {nobody}; is it running there" in said[at + 1]
+    assert any(
+        line.startswith(f"ok  Broker {broker.host}:{broker.port}") and "MQTT 5" in line for line in said
+    )
+
+
+def test_a_broker_that_cannot_be_tried_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--mqtt-url", "mqtt://a,mqtts://b"]) == 2
+    assert "with TLS and a:1883 without" in capsys.readouterr().err
 
 
 def test_the_command_prints_the_report(capsys: pytest.CaptureFixture[str]) -> None:

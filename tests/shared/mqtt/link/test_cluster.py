@@ -62,7 +62,7 @@ def refusing() -> Iterator[str]:
     ("broken", "says"),
     [
         (closed, "is it running there (mqtt.url)? Trying the next address"),
-        (silent, "takes connections and does not answer"),
+        (silent, "takes connections and never answers"),
         (hanging_up, "Server unavailable; trying the next address"),
         (refusing, "check mqtt.username, mqtt.password and mqtt.version; trying the next address"),
     ],
