@@ -420,6 +420,7 @@ def test_without_a_node_or_a_history_the_answer_says_so(tmp_path: Path) -> None:
         )
         assert get(empty, "/api/v1/zones").json == {"zones": []}
         assert b"it keeps no history" in get(empty, "/").body
+        assert b"This viewer keeps no history" in get(empty, "/analytics").body
 
 
 def test_an_event_that_comes_late_is_counted_in_its_own_time(viewer: ViewerProcess, edge: FakeEdge) -> None:
