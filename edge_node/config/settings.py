@@ -108,6 +108,16 @@ class OutboxSettings:
             description="Hours of silence after which events no longer wait for an archive",
         ),
     ] = 24.0
+    keep_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Without an archive: seconds for which an event stays after the broker has it, and "
+            "is sent again on a new connection. Longer than the broker takes to write to its disk; 0: "
+            "deleted at once",
+        ),
+    ] = 90.0
 
 
 @dataclass(frozen=True, kw_only=True)

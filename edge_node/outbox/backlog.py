@@ -52,6 +52,7 @@ class Backlog:
         patience: How long an archive may make no progress.
 
     Attributes:
+        max_age_us: Events older than this are given up, microseconds.
         boot: Identifies this opening of the backlog; sorts after the earlier boots of the file.
         count: Events held.
         bytes: Size of the events held.
@@ -67,7 +68,7 @@ class Backlog:
         max_age_s: float,
         patience: Patience = PATIENCE,
     ) -> None:
-        self._max_bytes, self._max_age_us = max_bytes, int(max_age_s * 1e6)
+        self._max_bytes, self.max_age_us = max_bytes, int(max_age_s * 1e6)
         self._memory: OrderedDict[int, Row] = OrderedDict()
         self.memory_bytes = 0
         self._gone: set[int] = set()  # ids of removed events that stay in the file until the next write
@@ -90,6 +91,11 @@ class Backlog:
     def on_disk(self) -> bool:
         """Whether the events held would survive the process."""
         return self._file.writable
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is more than there is room for."""
+        return self.bytes > self._max_bytes or self.memory_bytes > MEMORY_BYTES
 
     @property
     def busy(self) -> bool:
@@ -181,7 +187,7 @@ class Backlog:
         """Give up the oldest events that are too old or too many, and return each boot's loss."""
         if not self.count:
             return []
-        born_us = now_us - self._max_age_us
+        born_us = now_us - self.max_age_us
         if self.bytes > self._max_bytes:
             page = self.read(0, self._last_id, DROPPED_AT_ONCE)
             return self.drop(_excess(page, self.bytes, self._max_bytes))

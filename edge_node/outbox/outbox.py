@@ -4,7 +4,7 @@ An event gets its number when it is added. It is committed to disk (`backlog`) a
 others that come within 50 ms of the last commit. Then `sender` sends it at QoS 1, with at most 20 events in
 flight. New events go first; older ones follow in order, at a bounded rate. An event is deleted when every
 archive that spoke lately has acknowledged it (``/ack``, `acknowledgements`). While there is no archive, an
-event is deleted when the broker acknowledges it.
+event is deleted some time after the broker has acknowledged it (`reserve`).
 """
 
 from __future__ import annotations
@@ -87,7 +87,14 @@ class Outbox:
         self._once = Once()
         resend = Resend(self._backlog, settings.replay_per_s, self._started)
         self._sender = Sender(
-            client, node, prefix, self._backlog, resend, self._clock_us, wake=self._wake.set
+            client,
+            node,
+            prefix,
+            self._backlog,
+            resend,
+            self._clock_us,
+            wake=self._wake.set,
+            keep_s=settings.keep_s,
         )
         archive_us = int(settings.archive_h * 3.6e9)
         self._acknowledgements = Acknowledgements(
@@ -157,10 +164,10 @@ class Outbox:
 
     def metrics(self) -> messages.OutboxMetrics:
         """How many events wait, and where."""
-        backlog = self._backlog
+        backlog, reserve = self._backlog, self._sender.reserve
         return messages.OutboxMetrics(
-            backlog=max(0, backlog.count) + len(self._added),
-            bytes=max(0, backlog.bytes),
+            backlog=max(0, backlog.count - len(reserve)) + len(self._added),
+            bytes=max(0, backlog.bytes - reserve.bytes),
             dropped=backlog.dropped,
             on_disk=backlog.on_disk,
         )
@@ -202,11 +209,12 @@ class Outbox:
             except Exception:  # a bug must not end delivery for good
                 log.exception("outbox: a turn failed")
                 time.sleep(1.0)
+        self._sender.end(time.monotonic())
         self._commit()
         self._commit()  # the first commit may have added a gap event
 
     def _turn(self, now: float) -> None:
-        if self._sender.renew():
+        if self._sender.renew(now):
             self._sender.replay(self._acknowledgements.first_to_send())
         self._sender.take_answers(now)
         self._acknowledgements.take_in(now, self._number)
@@ -238,6 +246,7 @@ class Outbox:
                 for at_us, event in added
             ]
         )
+        self._sender.reserve.make_room()
         self._backlog.dropped += len(lost)
         for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
             self._leave_gap(missing)

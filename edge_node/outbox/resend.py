@@ -55,11 +55,12 @@ class Resend:
         self._tokens = min(self._tokens + (now - self._tokens_at) * self._rate, max(1.0, self._rate * 0.1))
         self._tokens_at = now
 
-    def next(self, besides: Collection[int]) -> Row | None:
+    def next(self, besides: Collection[int], also: Collection[int] = ()) -> Row | None:
         """The next event to send; None at the end, and when the rate allows none yet.
 
         Args:
             besides: Ids of events that are in flight already; these are skipped.
+            also: Ids of events that need not be sent again; these are, too.
         """
         while self._tokens >= 1:
             if not self._page:
@@ -69,7 +70,7 @@ class Resend:
                     return None
             row = self._page.popleft()
             self._cursor = row.id
-            if row.id not in besides:
+            if row.id not in besides and row.id not in also:
                 self._tokens -= 1
                 return row
         return None

@@ -11,6 +11,7 @@ from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.event_file import Row
 from edge_node.outbox.in_flight import InFlight
 from edge_node.outbox.resend import Resend
+from edge_node.outbox.reserve import Reserve
 from shared.errors import MessageError
 from shared.mqtt.client import Client
 from shared.wire import topics
@@ -22,6 +23,9 @@ LIVE = 200
 """The most new events that wait in memory; when there are more, they are read from disk again."""
 LIVE_US = 5_000_000
 """An event older than this when it is sent is historical, microseconds."""
+SETTLE_S = 5.0
+"""How long after a connect the reserve is sent again: the broker's other clients are coming back, too, and
+if it has lost their sessions, it keeps nothing for them."""
 REFUSED_S = 30.0
 """How long until events that the broker refused (by ACL or quota) are sent again."""
 
@@ -37,6 +41,10 @@ class Sender:
         resend: Reads events that are sent late or again.
         clock_us: Wall clock, microseconds UTC.
         wake: Called from the network thread when the broker has acknowledged something.
+        keep_s: How long an event stays after the broker has acknowledged it, where there is no archive.
+
+    Attributes:
+        reserve: Events that the broker has and that stay for a while.
     """
 
     def __init__(
@@ -48,13 +56,16 @@ class Sender:
         resend: Resend,
         clock_us: Callable[[], int],
         wake: Callable[[], None],
+        keep_s: float,
     ) -> None:
         self._client, self._node, self._prefix = client, node, prefix
         self._backlog, self._resend, self._clock_us = backlog, resend, clock_us
+        self.reserve = Reserve(backlog, keep_s)
         self._live: deque[Row] = deque()
         self._in_flight: InFlight[Row] = InFlight(client, IN_FLIGHT, wake)
         self._newest_sent = 0
         self._refused_at: float | None = None
+        self._again_at: float | None = None
 
     def listen(self) -> None:
         """Begin to receive the broker's acknowledgements."""
@@ -65,12 +76,19 @@ class Sender:
         """Whether nothing is in flight, and nothing waits to be sent."""
         return not (self._live or self._in_flight) and self._resend.done
 
-    def renew(self) -> bool:
+    def renew(self, now: float) -> bool:
         """Forget what was sent on an earlier connection; True when the connection is a new one."""
         if not self._in_flight.renew():
             return False
         self._live.clear()
+        if self._in_flight.connection > 1 or self._backlog.count:  # else nothing can have been lost
+            self._again_at = now + SETTLE_S
         return True
+
+    def end(self, now: float) -> None:
+        """Let go what the broker has and has not lost, so that the next run does not send it again."""
+        if self._client.connected and not self.renew(now) and self._again_at is None:
+            self.reserve.release_sent()
 
     def queue(self, rows: Sequence[Row]) -> None:
         """Queue events that have just been written."""
@@ -87,12 +105,17 @@ class Sender:
         self._resend.begin(first, self._live[0].id - 1 if self._live else self._backlog.last_id)
 
     def take_answers(self, now: float) -> None:
-        """Process the broker's acknowledgements. Without an archive, an acknowledged event is safe."""
+        """Process the broker's acknowledgements. Without an archive, an event is then kept for a while."""
         for row, taken in self._in_flight.answers():
             if not taken:
                 self._refused_at = now
             elif not self._backlog.archives:
-                self._backlog.remove([row])
+                self.reserve.add(row, now, self._clock_us())
+        self.reserve.expire(now)
+        if self._again_at is not None and now >= self._again_at:
+            self._again_at = None
+            if self.reserve.renew():
+                self.replay(1)
         if self._refused_at is not None and now - self._refused_at > REFUSED_S:
             self._refused_at = None
             self.replay(1)
@@ -109,7 +132,7 @@ class Sender:
         self._resend.earn(now)
         sending = {row.id for row in self._in_flight}
         while not self._in_flight.full and self._client.connected:
-            row = self._live.popleft() if self._live else self._resend.next(sending)
+            row = self._live.popleft() if self._live else self._resend.next(sending, self.reserve.ids)
             if row is None:
                 return
             try:

@@ -210,13 +210,13 @@ def broker(folder: Path, host: str, port: int) -> Program:
     return Program("broker", [sys.executable, *words, "--data", str(folder / "broker")], folder)
 
 
-def forgetful_broker(folder: Path, mosquitto: str, host: str, port: int) -> Program:
-    """Mosquitto with its default persistence: written every 30 minutes and at a clean end."""
+def forgetful_broker(folder: Path, mosquitto: str, host: str, port: int, *, kept: bool) -> Program:
+    """Mosquitto with its default persistence, written every 30 minutes and at a clean end, or with none."""
     (folder / "broker").mkdir(exist_ok=True)
     config = folder / "mosquitto.conf"
     config.write_text(
         f"listener {port} {host}\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 10000\n"
-        f"persistence true\npersistence_location {folder}/broker/\nuser root\n"
+        f"persistence {str(kept).lower()}\npersistence_location {folder}/broker/\nuser root\n"
     )
     return Program("broker", [mosquitto, "-c", str(config)], folder)
 

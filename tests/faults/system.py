@@ -48,7 +48,7 @@ class Site:
     """The surroundings of the programs.
 
     Attributes:
-        forgetful: Whether the broker runs with Mosquitto's default persistence instead of ours.
+        persistence: What the broker writes to disk: what "ours" does, Mosquitto's "default", or "none".
         link: What lies between edge and broker: "loopback", "proxy" or "cable".
         ip_camera: Whether the second camera is reached over HTTP.
         small_disk: Whether the outbox has a small disk of its own.
@@ -60,7 +60,7 @@ class Site:
         workers: Workers of an archive in PostgreSQL beside the viewer; 0 for no such archive.
     """
 
-    forgetful: bool = False
+    persistence: str = "ours"
     link: str = "loopback"
     ip_camera: bool = False
     small_disk: bool = False
@@ -155,8 +155,9 @@ class System:
             return nats_cluster(self.folder)
         if self.site.brokers == "standby":
             return standby(self.folder)
-        if self.site.forgetful:
-            return forgetful_broker(self.folder, mosquitto_binary(), self.host, self.port)
+        if self.site.persistence != "ours":
+            kept = self.site.persistence == "default"
+            return forgetful_broker(self.folder, mosquitto_binary(), self.host, self.port, kept=kept)
         return broker(self.folder, self.host, self.port)
 
     def _edge(self, mqtt: dict[str, Any], clock: Path | None) -> Program:
@@ -196,7 +197,7 @@ class System:
     def start(self) -> None:
         """Start everything, and wait until frames and events flow and the archive has answered."""
         self.broker.start()
-        silent = self.site.forgetful or self.site.brokers == "nats"
+        silent = self.site.persistence != "ours" or self.site.brokers == "nats"
         wait_for(lambda: silent or "listens" in self.broker.log, START_WITHIN_S, "broker starts")
         self._stack.enter_context(self.subscriber)
         self.viewer.start()

@@ -338,7 +338,7 @@ def faults() -> list[Fault]:
     link = Site(link="cable" if cable_possible() else "proxy")
     cut_how = "netns, DROP" if link.link == "cable" else "proxy"
     disk_how = "tmpfs" if disk_possible() else "RLIMIT_FSIZE"
-    forgetful = Site(forgetful=True)
+    forgetful, forgetting = Site(persistence="default"), Site(persistence="none")
     archive = Site(workers=2)
     no_postgresql = None if postgresql_is_there() else "PostgreSQL: apt install postgresql"
     full = Site(viewer=("history.max_mb=16", "history.snapshots_mb=8"))
@@ -367,6 +367,8 @@ def faults() -> list[Fault]:
         Fault("random-kills", "6 kills, random", killed_at_random, 0, None),
         Fault("default-turn", "kills in turn, default persistence", killed_in_turn, 0, None, forgetful),
         Fault("default-random", "6 kills, default persistence", killed_at_random, 0, None, forgetful),
+        Fault("none-turn", "kills in turn, no persistence", killed_in_turn, 0, None, forgetting),
+        Fault("none-random", "6 kills, no persistence", killed_at_random, 0, None, forgetting),
         Fault("broker-frozen", "broker SIGSTOP", frozen, 30, 6, stop=True),
         Fault("network-cut", f"network cut ({cut_how})", cut, 25, None, link, noticed=True, stop=True),
         Fault("network-delayed", "network 1 s late", slowed(1.0, None), 12, 5, slow),
