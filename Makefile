@@ -357,6 +357,7 @@ lock: .venv/bin/python
 	$(BIN)/$(LOCK) -c requirements/dev.lock --group gpu-image -o requirements/edge-gpu.lock
 	$(BIN)/$(LOCK) -c requirements/dev.lock --extra viewer --extra broker -o requirements/demo.lock
 	$(BIN)/$(subst pyproject.toml,--group viewer-only,$(LOCK)) -c requirements/dev.lock -o requirements/viewer.lock
+	$(BIN)/$(subst pyproject.toml,--group archive-only,$(LOCK)) -c requirements/dev.lock -o requirements/archive.lock
 	$(BIN)/$(subst --python-version 3.10,--python-version 3.11,$(subst pyproject.toml,--group site,$(LOCK))) -o requirements/site.lock
 
 clean:

@@ -62,6 +62,12 @@ user viewer
 {viewer_reads}
 {viewer_writes}
 
+# An archive of events (darner-archive) reads them and says what it has stored, and sees no pictures.
+user archive
+{archive_denied}
+{archive_reads}
+{archive_writes}
+
 # Third parties only read. Copy this section for each of them, with its name in the first three lines. The
 # patterns above hold for every user, and only "deny" takes away what they grant.
 user reader
@@ -140,6 +146,9 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
         viewer_denied=denied("viewer"),
         viewer_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
         viewer_writes=_lines("topic write", (row.filter(prefix) for row in topics.TO_NODES)),
+        archive_denied=denied("archive"),
+        archive_reads=_lines("topic read", (topics.EVENTS.filter(prefix),)),
+        archive_writes=_lines("topic write", (topics.ACK.filter(prefix),)),
         reader_denied=denied("reader"),
         reader_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
         operator_denied=denied("operator"),

@@ -13,7 +13,7 @@ from shared.mqtt.address import MqttSettings
 from tests.conftest import free_port, wait_for_port
 
 EDGE, OTHER_EDGE = "shop", "yard"
-USERS = (EDGE, OTHER_EDGE, "viewer", "reader", "operator", "homeassistant")
+USERS = (EDGE, OTHER_EDGE, "viewer", "archive", "reader", "operator", "homeassistant")
 
 
 def password(user: str) -> str:

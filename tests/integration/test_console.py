@@ -16,14 +16,16 @@ from tests.conftest import REPO
 
 PACKAGES = ("broker", "edge_node", "optimization", "shared", "viewer_server")
 COMMANDS = (
+    "darner-archive",
     "darner-broker",
     "darner-conformance",
     "darner-edge",
+    "darner-fleet",
     "darner-optimize",
     "darner-replay",
     "darner-viewer",
 )
-OPTIONAL = ("flask", "gunicorn", "iotcore", "onnx", "onnxslim")
+OPTIONAL = ("flask", "gunicorn", "iotcore", "onnx", "onnxslim", "psycopg")
 """Packages of extras, which the environment of these tests lacks."""
 
 
@@ -98,6 +100,7 @@ def test_the_wheel_holds_every_file_that_is_not_code_as_well(installed: Path) ->
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["darner-archive"], "this command needs psycopg: install 'darner[postgres]'"),
         (["darner-viewer"], "this command needs flask and gunicorn: install 'darner[viewer]'"),
         (
             ["darner-viewer", "--hash-password"],

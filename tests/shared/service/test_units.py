@@ -12,7 +12,11 @@ import yaml
 
 from tests.conftest import REPO
 
-UNITS = ("edge_node/darner-edge.service", "viewer_server/darner-viewer.service")
+UNITS = (
+    "edge_node/darner-edge.service",
+    "viewer_server/darner-viewer.service",
+    "viewer_server/darner-archive.service",
+)
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(
     ANALYZE is None, reason="systemd-analyze is not installed: apt install systemd"
