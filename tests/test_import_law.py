@@ -40,6 +40,7 @@ LEVELS: dict[str, list[str]] = {
         "address.py received.py subscriptions.py window.py",
         "properties.py retained.py room.py",
         "link",
+        "sending.py",
         "client.py",
         "command_line.py",
     ],
@@ -145,11 +146,11 @@ CONFINED = {
     "paho": {
         f"shared/mqtt/{name}.py"
         for name in (
-            "client",
             "link/connection",
             "link/paho_client",
             "link/paho_reader",
             "properties",
+            "sending",
             "subscriptions",
         )
     },

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from edge_node.monitoring.meter import Meter
 from shared.channel import Channel, Closed
-from shared.mqtt.client import TOGETHER, Client
+from shared.mqtt.client import Client
+from shared.mqtt.sending import TOGETHER
 from shared.wire import messages, topics
 from shared.wire.messages import now_us
 from shared.wire.stopwatch import Stopwatch

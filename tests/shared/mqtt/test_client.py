@@ -12,9 +12,10 @@ import paho.mqtt.client as paho
 import pytest
 
 from shared.mqtt.address import MqttSettings
-from shared.mqtt.client import MAX_WAITING, WINDOW, Client
+from shared.mqtt.client import MAX_WAITING, Client
 from shared.mqtt.link.connection import CLOSE_WITHIN_S, CUT_WITHIN_S
 from shared.mqtt.received import Received
+from shared.mqtt.sending import WINDOW
 from shared.wire import topics
 from tests.conftest import Mosquitto, MosquittoProcess, free_port, wait_until
 from tests.shared.mqtt.connections import connected, take

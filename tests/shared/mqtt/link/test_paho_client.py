@@ -8,7 +8,7 @@ import threading
 import paho.mqtt.client as paho
 import pytest
 
-from shared.mqtt.client import TOGETHER, WINDOW
+from shared.mqtt.sending import TOGETHER, WINDOW
 from shared.wire import topics
 from tests.conftest import Mosquitto, wait_until
 from tests.shared.mqtt.connections import CONNACK, accepted, connected, connecting, take
