@@ -171,6 +171,7 @@ class Overview:
                 processed=processed,
                 dropped=self._parts.frames[detector].dropped[name],
                 thumbnails=self._parts.publisher.thumbnails_sent[name],
+                thumbnails_unwatched=self._parts.publisher.thumbnails.unwatched[name],
                 still=self._parts.detects[detector].still[name],
                 ignored=self._parts.watches[name].ignored | dict(+self.left_out[name]),
                 looks=dict(self._parts.detects[detector].looks.get(name, {})),

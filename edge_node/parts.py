@@ -271,6 +271,7 @@ class Parts:
         routes = {
             topics.REQUEST: self.leftovers.before(self.commands.accept),
             topics.ACK: self.outbox.handle,
+            topics.INTEREST: self.publisher.interests.handle,
             topics.STATUS: self.guard.handle,
             topics.RESPONSE: self.guard.handle,
             **dict.fromkeys(topics.OF_CAMERAS, self.leftovers.handle),

@@ -45,6 +45,7 @@ export interface CameraMetrics {
   processed: number;
   dropped: number;
   thumbnails: number;
+  thumbnails_unwatched: number;
   still: number;
   looks: Record<string, number>;
   ignored: Record<string, number>;

@@ -49,6 +49,13 @@ class ThumbnailSettings:
         ),
     ] = 640
     quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
+    on_demand: Annotated[
+        bool,
+        Meta(
+            description="Make no thumbnails while viewers say that nobody looks at the camera. Other "
+            "programs that need them must say so, too (topic interest). Not used with homeassistant.enabled"
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

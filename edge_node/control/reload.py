@@ -108,6 +108,7 @@ class Reload:
         self._live.reconfigure(before, now)
         self._suspects.reconfigure(now.cameras)
         self._publisher.state.rename(now)
+        self._publisher.serve(now)
         for name, camera in now.cameras.items():
             self._publisher.reconfigure(name, camera)
             if self._collector is not None:

@@ -16,6 +16,7 @@ _COUNTERS = {
     "processed": "Frames analysed",
     "dropped": "Frames replaced by a newer one before the detector took them",
     "thumbnails": "JPEGs published",
+    "thumbnails_unwatched": "JPEGs not made because nobody looked (thumbnail.on_demand)",
     "still": "Frames that skipped the network because nothing moved",
 }
 _RATES = {"fps_in": "Frames read a second", "fps_out": "Frames analysed a second"}

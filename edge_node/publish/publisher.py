@@ -26,7 +26,8 @@ from edge_node.publish.sending import Outgoing, Sending
 from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.publish.snapshots import Snapshots
 from edge_node.publish.state import NodeState
-from edge_node.publish.thumbnails import Thumbnails
+from edge_node.publish.thumbnails.choosing import Thumbnails
+from edge_node.publish.thumbnails.interests import Interests
 from edge_node.publish.track_sender import TrackSender
 from shared.channel import Closed
 from shared.mqtt.client import Client
@@ -80,6 +81,7 @@ class Publisher:
         tracks: Finished tracks that the broker does not have yet; to be entered by whoever wants them sent.
         outgoing: What waits to be sent.
         thumbnails: Frames that wait to be encoded.
+        interests: At which cameras somebody looks.
         thumbnails_sent: Number of thumbnails sent, by camera.
         stopwatch: How long each stage took.
     """
@@ -110,10 +112,14 @@ class Publisher:
         self.stopwatch = Stopwatch(histograms=meter is not None)
         self._sending = Sending(client, self.stopwatch, hurried=hurried, meter=meter)
         self.outgoing, self.thumbnails_sent = self._sending.waiting, self._sending.thumbnails
-        self.thumbnails = Thumbnails(config.cameras, live, _AHEAD if hurried else 1, waits=hurried)
+        self.interests = Interests(client, config.mqtt.prefix, config.node)
+        self.thumbnails = Thumbnails(
+            config.cameras, live, _AHEAD if hurried else 1, waits=hurried, interests=self.interests
+        )
         self._fitting = Fitting(client)
         self._best = Snapshots(client, snapshots, config, composer, self._fitting)
         self.state = NodeState(client, config, composer)
+        self.serve(config)
         self._consolidation = Consolidation(config.cameras)
         self.tracks = TrackSender(client)
         self._over: set[str] = set()
@@ -209,6 +215,11 @@ class Publisher:
             self._best.reconfigure(camera, settings.snapshot)
         if settings.tracks != before.tracks:
             self._consolidation.reconfigure(camera, settings.tracks)
+
+    def serve(self, config: EdgeConfig) -> None:
+        """Make thumbnails on demand where the configuration says so, and have viewers say who looks."""
+        self.interests.configure(config)
+        self.state.hears(interest=self.interests.wanted)
 
     def encode(self) -> None:
         """Encode thumbnails until no frame follows, then end `send`; runs in a thread of its own."""

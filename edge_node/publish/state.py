@@ -90,6 +90,7 @@ class NodeState:
         self._said: str | None = None
         self._troubles: dict[str, str] = {}
         self._about: dict[str, Any] | None = None
+        self._capabilities: tuple[str, ...] = CAPABILITIES
 
     def announce(
         self,
@@ -249,6 +250,13 @@ class NodeState:
         """What people call the node."""
         return self._name or self._node
 
+    def hears(self, *, interest: bool) -> None:
+        """Publish the manifest again if viewers are to say now who looks at which camera, or no longer."""
+        capabilities = CAPABILITIES + ("interest",) * interest
+        if capabilities != self._capabilities:
+            self._capabilities = capabilities
+            self._inform()
+
     def _names(self) -> list[str | None]:
         return [self._name, *(camera.name for camera in self._cameras.values())]
 
@@ -275,7 +283,7 @@ class NodeState:
             name=self._name,
             version=__version__,
             cameras=cameras,
-            capabilities=CAPABILITIES,
+            capabilities=self._capabilities,
             **self._about,
         )
         self._publish(topics.INFO, messages.encode(info))

@@ -62,6 +62,13 @@ class CameraMetrics:
         Count, Meta(description="Frames that a newer one replaced before the detector took them")
     ]
     thumbnails: Annotated[Count, Meta(description="Thumbnails sent since the start")]
+    thumbnails_unwatched: Annotated[
+        Count,
+        Meta(
+            description="Thumbnails not made since the start because nobody looked at the camera "
+            "(thumbnail.on_demand)"
+        ),
+    ] = 0
     still: Annotated[
         Count,
         Meta(description="Frames that skipped the network because nothing moved (motion_gate)"),

@@ -24,8 +24,9 @@ from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
 from shared.mqtt.client import Client
+from shared.mqtt.received import Received
 from shared.settings import convert
-from shared.wire.messages import ZoneNumbers
+from shared.wire.messages import Interest, ZoneNumbers, encode
 from shared.wire.picture_names import properties as named
 from shared.wire.picture_names import read_name
 from tests.conftest import Mosquitto, free_port, wait_until
@@ -104,6 +105,26 @@ def test_the_live_settings_alone_say_how_many_thumbnails_there_are(
     kinds(parts.publisher, at(0.0))
     parts.live.change("street", thumbnail_fps=fps)
     assert abs(counted(parts.publisher, "thumbnail") - expected) <= 1
+
+
+def test_thumbnails_on_demand_are_made_from_the_first_frame_that_somebody_looks_at(parts: Parts) -> None:
+    def say(*cameras: str) -> None:
+        said = Interest(node="box", session="s", published_us=1, viewer="v", cameras=cameras, holds_s=60)
+        parts.publisher.interests.handle(Received("darner/v1/box/interest/v", encode(said), 1, False, {}))
+
+    street = parts.config.cameras["street"]
+    on_demand = dataclasses.replace(street.thumbnail, on_demand=True)
+    cameras = {"street": dataclasses.replace(street, thumbnail=on_demand)}
+    say()
+    assert kinds(parts.publisher, at(0.0)) == ["detections", "thumbnail"], "it is not asked for"
+    parts.publisher.serve(dataclasses.replace(parts.config, cameras=cameras))
+    parts.live.change("street", thumbnail_fps=1.0)
+    say()
+    assert counted(parts.publisher, "thumbnail") == 0
+    assert parts.publisher.thumbnails.unwatched["street"] == 3, "at 0.0, 0.8 and 1.8 s"
+    say("street")
+    assert kinds(parts.publisher, at(2.1)) == ["detections", "thumbnail"]
+    assert kinds(parts.publisher, at(2.2)) == ["detections"]
 
 
 def test_a_rate_of_detections_holds_from_the_next_frame_on_and_can_be_taken_back(parts: Parts) -> None:

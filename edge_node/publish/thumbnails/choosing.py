@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
@@ -9,6 +10,7 @@ from edge_node.config.live import LiveStore
 from edge_node.frames import Frame
 from edge_node.pace import Pace
 from edge_node.publish.jpeg import Encoded, Fitted
+from edge_node.publish.thumbnails.interests import Interests
 from shared import limits
 from shared.channel import Channel
 
@@ -17,6 +19,7 @@ class _Camera:
     def __init__(self, settings: ThumbnailSettings) -> None:
         self.settings = settings
         self.pace = Pace(settings.fps)
+        self.is_idle = False
         self.fitted = Fitted()
 
 
@@ -30,15 +33,24 @@ class Thumbnails:
         live: How many are wanted, by camera.
         ahead: Most frames of a camera that wait.
         waits: Whether `offer` waits for room; else the newest frame of a camera replaces the one that waits.
+        interests: Knows at which cameras nobody looks.
 
     Attributes:
         waiting: The frames that are to be encoded.
+        unwatched: Thumbnails that were not made because nobody looked, by camera.
     """
 
     def __init__(
-        self, cameras: Mapping[str, CameraSettings], live: LiveStore, ahead: int, *, waits: bool
+        self,
+        cameras: Mapping[str, CameraSettings],
+        live: LiveStore,
+        ahead: int,
+        *,
+        waits: bool,
+        interests: Interests,
     ) -> None:
-        self._live = live
+        self._live, self._interests = live, interests
+        self.unwatched: Counter[str] = Counter()
         self._cameras = {name: _Camera(settings.thumbnail) for name, settings in cameras.items()}
         self.waiting: Channel[Frame] = Channel(depth=ahead)
         self._put = self.waiting.put if waits else self.waiting.put_newest
@@ -55,9 +67,15 @@ class Thumbnails:
             now_s: Its time on the clock of analytics, seconds.
         """
         known, fps = self._cameras[frame.camera], self._live[frame.camera].thumbnail_fps
-        if known.pace.fps != fps:
+        before, known.is_idle = known.is_idle, self._interests.nobody_looks(frame.camera)
+        # Who begins to look gets the next frame, however low the rate is.
+        if known.pace.fps != fps or (before and not known.is_idle):
             known.pace = Pace(fps)
-        if known.pace.ready(now_s):
+        if not known.pace.ready(now_s):
+            return
+        if known.is_idle:
+            self.unwatched[frame.camera] += 1
+        else:
             self._put(frame, frame.camera)
 
     def encode(self, frame: Frame, room: int) -> tuple[Encoded | None, bool]:
