@@ -67,7 +67,9 @@ def listen(settings: MqttSettings, seconds: float, *, properties: bool = True) -
         BrokerError: The broker cannot be reached, or no message came.
     """
     v5 = settings.version == "5"
-    checker = Checker(settings.prefix, properties=properties and v5, as_published=v5)
+    checker = Checker(
+        settings.prefix, properties=properties and v5, as_published=v5, qos=settings.subscribe_qos == 1
+    )
     with (
         stop_on_signals() as stop,
         connected(settings, "darner-conformance", f"{settings.prefix}/#") as client,

@@ -103,7 +103,7 @@ def _latest(before_us: int, now_us: int) -> int:
 
 
 def delivery_problems(
-    row: topics.Topic, received: Received, *, as_published: bool = True
+    row: topics.Topic, received: Received, *, as_published: bool = True, qos: bool = True
 ) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the QoS and the retain flag.
 
@@ -111,8 +111,9 @@ def delivery_problems(
         row: The topic's.
         received: The message.
         as_published: Whether live messages keep the flag of their publisher, as only MQTT 5 can.
+        qos: Whether they come at the quality of service at which they were published, if it is 0 or 1.
     """
-    if received.qos < row.qos:
+    if qos and received.qos < row.qos:
         yield "QoS too low", f"QoS {received.qos} instead of {row.qos}"
     if received.retain != row.retain and (as_published or received.retain):
         yield (
@@ -140,11 +141,14 @@ class Checker:
         prefix: The first levels of all topics.
         properties: Whether messages must have MQTT 5 properties.
         as_published: Whether live messages keep the retain flag of their publisher.
+        qos: Whether messages come at QoS 1 that are published at QoS 1.
     """
 
-    def __init__(self, prefix: str, *, properties: bool = True, as_published: bool = True) -> None:
+    def __init__(
+        self, prefix: str, *, properties: bool = True, as_published: bool = True, qos: bool = True
+    ) -> None:
         self._prefix = prefix
-        self._properties, self._as_published = properties, as_published
+        self._properties, self._as_published, self._qos = properties, as_published, qos
         self._messages: Counter[str] = Counter()
         self._breaks: dict[tuple[str, str], Break] = {}
         self._streams: dict[tuple[str, str], _Stream] = {}
@@ -191,7 +195,7 @@ class Checker:
         if row is None:
             yield "not in the topic table", f"{len(received.payload)} bytes"
             return
-        yield from delivery_problems(row, received, as_published=self._as_published)
+        yield from delivery_problems(row, received, as_published=self._as_published, qos=self._qos)
         if not received.payload and (row.retain or row is topics.REQUEST):
             return  # a cleared state, or a request without fields
         if self._properties and row is not topics.REQUEST:  # people send requests with any client

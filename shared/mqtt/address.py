@@ -79,6 +79,17 @@ class MqttSettings:
         ),
     ] = 8
 
+    subscribe_qos: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1,
+            description="Quality of service asked for what is received. 0 suits a cluster of NATS, which "
+            "replicates each subscription at 1 and takes seconds for it. An archive loses nothing by it: the "
+            "outbox sends again what it has not stored",
+        ),
+    ] = 1
+
     @property
     def urls(self) -> tuple[str, ...]:
         """The addresses of the broker, or of the members of its cluster."""

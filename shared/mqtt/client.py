@@ -72,7 +72,7 @@ class Client(Sending):
         )
         super().__init__(self._connection, settings.version)
         self._connection.paho.take = self._take
-        self._subscriptions = Subscriptions(self._connection.paho, settings.version)
+        self._subscriptions = Subscriptions(self._connection.paho, settings.version, settings.subscribe_qos)
         self._version = settings.version
         self.received: Channel[Received] = Channel(
             MAX_WAITING, room=MAX_WAITING_BYTES, size=lambda one: len(one.payload)

@@ -30,15 +30,17 @@ class Subscriptions:
     Args:
         client: Sends the subscriptions; its callback for their acknowledgements belongs to this class.
         version: The protocol that the connection speaks.
+        most_qos: The highest quality of service that is asked for.
 
     Attributes:
         lock: Hold it around every method, together with what decides whether there is a connection.
         changed: Notified when the broker has acknowledged a subscription. Its lock is `lock`.
     """
 
-    def __init__(self, client: paho.Client, version: Literal["5", "3.1.1"]) -> None:
+    def __init__(self, client: paho.Client, version: Literal["5", "3.1.1"], most_qos: int = 1) -> None:
         self._client = client
         self._version = version
+        self._most_qos = most_qos
         self._filters: dict[str, tuple[int, bool]] = {}
         self._unanswered: dict[int, tuple[str, ...]] = {}
         self._refused: dict[str, None] = {}
@@ -56,7 +58,7 @@ class Subscriptions:
 
     def add(self, topic_filters: Iterable[str], qos: int, as_published: bool, *, now: bool) -> None:
         """Keep subscriptions; `now` sends them to the broker at once."""
-        added = dict.fromkeys(topic_filters, (qos, as_published))
+        added = dict.fromkeys(topic_filters, (min(qos, self._most_qos), as_published))
         self._filters |= added
         if now:
             self._send(added)

@@ -34,6 +34,7 @@ class Subscriber:
         ports: The broker's port, or those of a cluster's members, which are tried in turn.
         node: The node whose messages count.
         version: Of MQTT, "5" or "3.1.1".
+        qos: At which it subscribes.
 
     Attributes:
         arrivals: Events in the order of their arrival, repetitions included.
@@ -48,8 +49,8 @@ class Subscriber:
         tracks: The finished tracks that it was told of.
     """
 
-    def __init__(self, host: str, ports: Sequence[int], node: str, version: str = "5") -> None:
-        self._node = node
+    def __init__(self, host: str, ports: Sequence[int], node: str, version: str = "5", qos: int = 1) -> None:
+        self._node, self._qos = node, qos
         self.arrivals: list[Arrival] = []
         self.frames: dict[str, int] = {}
         self.event_us = 0
@@ -103,7 +104,7 @@ class Subscriber:
         self.truth.forget()
         rows = {*HEEDED, topics.EVENTS, topics.TRACK, topics.DETECTIONS, topics.ACK, topics.METRICS}
         filters = [row.filter(PREFIX).replace("+", self._node, 1) for row in rows]
-        self._client.subscribe([(one, 1) for one in filters])
+        self._client.subscribe([(one, self._qos) for one in filters])
 
     def _next(self, *_: object) -> None:
         """Go on to the cluster's next member."""

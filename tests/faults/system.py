@@ -135,20 +135,21 @@ class System:
         if self.site.ip_camera:
             self.camera = self._stack.enter_context(Camera(self._video))
         clock = self.clock if self.site.own_clock else None
-        url, ports, version = f"mqtt://{self.host}:{self.port}", [self.port], "5"
+        url, ports, version, qos = f"mqtt://{self.host}:{self.port}", [self.port], "5", 1
         self.broker = self._brokers()
         if isinstance(self.broker, Several):
             url, ports, version = self.broker.url, self.broker.ports, self.broker.version
-        speaks = (f"mqtt.version={version}", *self.site.viewer)
+            qos = self.broker.subscribe_qos
+        speaks = (f"mqtt.version={version}", f"mqtt.subscribe_qos={qos}", *self.site.viewer)
         self.viewer = Viewer(self.folder, url, free_port(), clock, speaks)
         near = f"mqtt://127.0.0.1:{self.proxy.port}" if self.proxy else url
-        self.edge = self._edge({"url": near.split(","), "version": version}, clock)
+        self.edge = self._edge({"url": near.split(","), "version": version, "subscribe_qos": qos}, clock)
         if self.site.workers:
             self.database = self._stack.enter_context(PostgreSql())
             self.archive = archive(self.folder, url, self.database.port, self.site.workers)
         for program in self.programs:
             self._stack.callback(program.kill)
-        self.subscriber = Subscriber(self.host, ports, NODE, version)
+        self.subscriber = Subscriber(self.host, ports, NODE, version, qos)
 
     def _brokers(self) -> Program:
         if self.site.brokers == "nats":

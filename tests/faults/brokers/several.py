@@ -26,6 +26,7 @@ class Several(Program):
         before: What stands before them and is never killed alone.
         ports: Where clients may connect.
         version: Of MQTT, which all of them speak.
+        subscribe_qos: For the key mqtt.subscribe_qos.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class Several(Program):
         before: Sequence[Program] = (),
         ports: Sequence[int],
         version: str,
+        subscribe_qos: int = 1,
     ) -> None:
         super().__init__("brokers", [], folder)
         self.members, self._before = list(members), list(before)
-        self.ports, self.version = list(ports), version
+        self.ports, self.version, self.subscribe_qos = list(ports), version, subscribe_qos
 
     @property
     def url(self) -> str:
@@ -114,7 +116,7 @@ def nats_cluster(folder: Path) -> Several:
         )
         (folder / f"{name}.conf").write_text(text)
         members.append(Program(name, [str(NATS), "-c", str(folder / f"{name}.conf")], folder))
-    return Several(folder, members, ports=ports, version="3.1.1")
+    return Several(folder, members, ports=ports, version="3.1.1", subscribe_qos=0)
 
 
 def standby(folder: Path) -> Several:

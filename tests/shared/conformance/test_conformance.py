@@ -263,6 +263,14 @@ def test_a_node_without_mqtt_5_is_not_asked_for_properties() -> None:
     assert "1 pictures that do not name their frame" in conformance.table(report)
 
 
+def test_a_listener_that_asks_for_less_does_not_blame_the_node_for_it() -> None:
+    at_0 = dataclasses.replace(status(), qos=0)
+    for qos, kinds in ((True, ["QoS too low"]), (False, [])):
+        checker = Checker(PREFIX, qos=qos)
+        checker.check(at_0, 0.0)
+        assert [one.kind for one in checker.finish().breaks] == kinds
+
+
 def commented(seq: int, **about: Any) -> bytes:
     known: dict[str, Any] = {"session": "s", "seq": seq, "captured_us": 1000 + seq, "width": 32}
     return with_name(JPEG, messages.PictureName(**known | {"height": 18} | about))

@@ -33,6 +33,7 @@ class ScriptedBroker:
     Attributes:
         connects: Number of CONNECT packets so far.
         subscribes: Number of SUBSCRIBE packets so far.
+        asked_qos: QoS of the last subscription.
         published: Topic, QoS and retain flag of each message.
         most: The most messages at QoS 1 that were unacknowledged at a time, by connection.
     """
@@ -49,7 +50,7 @@ class ScriptedBroker:
         self._connack, self._reason, self._after, self._ack_s = connack or ({},), reason, after, ack_s
         self._suback_s, self.granted = suback_s, granted
         self.port = free_port()
-        self.connects = self.subscribes = 0
+        self.connects = self.subscribes = self.asked_qos = 0
         self.published: list[tuple[str, int, bool]] = []
         self.most: list[int] = []
         self._listening = socket.create_server(("127.0.0.1", self.port))
@@ -106,6 +107,7 @@ class ScriptedBroker:
                         self.most[index] = max(self.most[index], peer.acknowledge(body[2 + size : 4 + size]))
                 elif kind == _SUBSCRIBE:
                     self.subscribes += 1
+                    self.asked_qos = body[-1] & 3
                     answer = body[:2] + bytes((0, self.granted))
                     _later(self._suback_s, partial(peer.say, 0x90, answer))
                 elif kind == _PING:

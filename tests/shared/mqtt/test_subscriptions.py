@@ -8,6 +8,8 @@ import threading
 import pytest
 
 from shared.mqtt import subscriptions
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from shared.wire import topics
 from tests.conftest import REPO, Mosquitto, MosquittoProcess, wait_until
 from tests.shared.mqtt.connections import connected, take
@@ -66,6 +68,16 @@ def test_a_refused_subscription_is_asked_for_again_until_it_is_granted(
         wait_until(lambda: broker.subscribes >= asked + 3)
         client.unsubscribe("elsewhere/#")
     wait_until(lambda: not [one for one in threading.enumerate() if isinstance(one, threading.Timer)])
+
+
+@pytest.mark.parametrize(("most", "asked"), [(1, 1), (0, 0)])
+def test_no_more_than_the_wanted_quality_of_service_is_asked_for(most: int, asked: int) -> None:
+    with ScriptedBroker() as broker:
+        settings = MqttSettings(url=broker.url, subscribe_qos=most)
+        with Client(settings, name="reader") as client:
+            client.subscribe("darner/v1/#", 1)
+            assert client.wait_subscribed(5)
+        assert broker.asked_qos == asked
 
 
 def test_what_is_no_longer_wanted_does_not_come_also_after_a_reconnect(own_broker: MosquittoProcess) -> None:
