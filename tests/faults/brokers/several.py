@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -116,7 +117,15 @@ def nats_cluster(folder: Path) -> Several:
         )
         (folder / f"{name}.conf").write_text(text)
         members.append(Program(name, [str(NATS), "-c", str(folder / f"{name}.conf")], folder))
-    return Several(folder, members, ports=ports, version="3.1.1", subscribe_qos=0)
+    monitor = [sys.executable, "-m", "tests.faults.brokers.monitor", *map(str, ports)]
+    return Several(
+        folder,
+        members,
+        before=[Program("monitor", monitor, folder)],
+        ports=ports,
+        version="3.1.1",
+        subscribe_qos=0,
+    )
 
 
 def standby(folder: Path) -> Several:
