@@ -1,7 +1,7 @@
-"""`python -m tests.faults.brokers.monitor PORT ...`: connects to each broker every two seconds, as a monitor does.
+"""`python -m tests.faults.brokers.monitor PORT ...`: connects to each broker every two seconds.
 
-A NATS server that was started again makes itself ready for MQTT when its first client comes. If the first one comes
-when another server has died, it has to wait for more leaders than others do.
+A NATS server that was started again makes itself ready for MQTT when its first client comes. If that is when
+another server has died, it waits for more leaders than the others do. A monitor saves it that.
 """
 
 from __future__ import annotations
