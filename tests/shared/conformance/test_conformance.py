@@ -31,7 +31,15 @@ PREFIX = "conformance/v1"
 JPEG = cv2.imencode(".jpg", np.zeros((18, 32, 3), np.uint8))[1].tobytes()
 
 
-IDS = {"archive": "a", "node": "n", "camera": "c", "zone": "z", "track": "1", "command": "ping"}
+IDS = {
+    "archive": "a",
+    "viewer": "v",
+    "node": "n",
+    "camera": "c",
+    "zone": "z",
+    "track": "1",
+    "command": "ping",
+}
 
 
 def sent(row: topics.Topic, payload: bytes, **changes: Any) -> Received:
