@@ -64,7 +64,7 @@ class Trial:
         with self._server, self._node() as node:
             if trouble := self._trouble(node):
                 return {"connects": trouble}
-            with ViewerProcess(self._server.url, self._folder, *more) as viewer:
+            with ViewerProcess(self._server.url, self._folder, *more) as viewer, viewer.watching():
                 return self._together(viewer, node)
 
     def _trouble(self, node: subprocess.Popen[bytes]) -> str | None:
