@@ -53,13 +53,12 @@ class ArchiveSettings:
         ),
     ] = "auto"
     group: Annotated[
-        str,
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}(?!\n)$")] | None,
         Meta(
-            pattern=r"^[A-Za-z0-9_-]{1,64}(?!\n)$",
-            description="Name of the shared subscription: archives with different databases need different "
-            "names",
+            description="Name of the shared subscription, for brokers that allow certain names only; null: "
+            "the archive's own name, which is in the database. Two archives must not have one name"
         ),
-    ] = "darner-archive"
+    ] = None
     batch: Annotated[
         int, Meta(ge=1, le=50_000, description="Maximum number of events in one transaction")
     ] = 5000

@@ -210,8 +210,11 @@ def _identify(db: Connection, at: Place) -> str:
         version = meta(db, "version")
         name = meta(db, "archive")
         usable = db.execute(
-            """SELECT bool_and(has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE')) FROM pg_class
-               WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(%s)""",
+            """SELECT bool_and(
+                   has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+                   AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
+               ) AND has_database_privilege(current_database(), 'TEMPORARY')
+               FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(%s)""",
             (at.schema,),
         ).fetchone()
     except psycopg.errors.InsufficientPrivilege:
@@ -219,7 +222,8 @@ def _identify(db: Connection, at: Place) -> str:
     if usable != (True,):
         raise ConfigError(
             f"{at.shown}: user {db.info.user} may not use the tables of schema {at.schema}; grant it: GRANT "
-            f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {at.schema} TO {db.info.user}"
+            f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {at.schema} TO {db.info.user}; GRANT "
+            f"TEMPORARY ON DATABASE {db.info.dbname} TO {db.info.user}"
         )
     if not version.isdecimal() or int(version) > VERSION:
         raise ConfigError(

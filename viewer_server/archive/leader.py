@@ -8,6 +8,7 @@ that nodes send at once what the worker may have had in its memory.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -20,8 +21,9 @@ from viewer_server.archive.config import ArchiveSettings
 from viewer_server.archive.database import Connection, Place, connect, lock_key, new_session
 from viewer_server.archive.marks import Mark, Marks
 from viewer_server.archive.prune import Pruner
-from viewer_server.archive.rows import unpack
+from viewer_server.archive.rows import Key, unpack
 from viewer_server.archive.troubles import Troubles
+from viewer_server.stored.nodes.progress import MAX_ABOVE
 
 log = logging.getLogger("darner.archive")
 
@@ -30,9 +32,8 @@ IDLE_S = 0.25
 LEAST_S, MOST_S = 0.05, 1.0
 """Between two rounds, seconds: the more boots have events, the more of them one acknowledgement covers."""
 BOOTS_PER_S = 1000
-DISK_S = 60.0
 
-_TAKE = "DELETE FROM arrived WHERE id IN (SELECT id FROM arrived ORDER BY id LIMIT 1000) RETURNING id, boots"
+_TAKE = "DELETE FROM arrived WHERE id IN (SELECT id FROM arrived ORDER BY id LIMIT 100) RETURNING id, boots"
 _KEEP = """
 INSERT INTO boots (node, boot, number, events)
 SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])
@@ -54,6 +55,7 @@ class Leader:
         at: The database.
         settings: The archive's.
         acks: Tells the nodes.
+        troubles: Told what is wrong with the database.
         clock: Seconds, monotonic.
 
     Attributes:
@@ -68,16 +70,18 @@ class Leader:
         at: Place,
         settings: ArchiveSettings,
         acks: Acks,
+        troubles: Troubles,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._at, self._acks, self._clock = at, acks, clock
-        self.marks = Marks(clock, settings.boots)
+        self._db: Connection | None = None
+        self.marks = Marks(clock, settings.boots, self._stored)
         self.pruner = Pruner(settings, clock)
         self.leads = False
         self.wake = threading.Event()
         self._turns = 0
         self._stopping = threading.Event()
-        self._troubles = Troubles(at)
+        self._troubles = troubles
         self._thread = threading.Thread(target=self._run, name="leader", daemon=True)
 
     def __enter__(self) -> Leader:
@@ -90,14 +94,15 @@ class Leader:
         self._thread.join(2.0)
 
     def look(self) -> Look:
-        """What a watchdog sees of the thread, which may have to wait for the database."""
-        return Look(self._turns, frozen_s=DISK_S)
+        """What a watchdog sees of the thread, which may have to wait for the database as long as it takes."""
+        return Look(self._turns, frozen_s=math.inf)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 with connect(self._at) as db:
                     self._troubles.over()
+                    self._db = db
                     self._serve(db)
             except psycopg.Error as error:
                 self._troubles.say(error)
@@ -140,6 +145,12 @@ class Leader:
             self.leads = False
             if not self._stopping.is_set():
                 self._acks.be_silent()
+
+    def _stored(self, key: Key) -> list[int]:
+        """The numbers that are stored of a boot."""
+        assert self._db is not None  # noqa: S101 - marks move only while there is a connection
+        sql = "SELECT number FROM events WHERE node = %s AND boot = %s ORDER BY number LIMIT %s"
+        return [int(str(number)) for (number,) in self._db.execute(sql, (*key, MAX_ABOVE))]
 
     def _round(self, db: Connection) -> int:
         """Move the marks by what was committed since, and acknowledge; how many boots that were."""

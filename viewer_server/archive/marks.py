@@ -38,6 +38,7 @@ class Marks:
     Args:
         clock: Seconds, monotonic.
         most: How many boots of a node are remembered.
+        stored: The stored numbers of a boot, for one that was forgotten and of which something comes again.
 
     Attributes:
         holes: Numbers that were given up. Each is a fault, because nodes report what they have dropped.
@@ -46,8 +47,13 @@ class Marks:
         forgotten: Boots that gave way to newer ones since `settled`.
     """
 
-    def __init__(self, clock: Callable[[], float], most: int) -> None:
-        self._clock, self._most = clock, most
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        most: int,
+        stored: Callable[[Key], Iterable[int]] = lambda _: (),
+    ) -> None:
+        self._clock, self._most, self._stored = clock, most, stored
         self._nodes: dict[str, OrderedDict[str, Progress]] = {}
         self._above: dict[Key, int] = {}
         self._above_all = 0
@@ -84,6 +90,8 @@ class Marks:
                     del self._nodes[node]
                 return
             boots[boot] = Progress(arrival.lowest - 1, self._clock())
+            for number in self._stored(key):
+                boots[boot].add(number)
         boots.move_to_end(boot)
         progress = boots[boot]
         for number in sorted(arrival.numbers):

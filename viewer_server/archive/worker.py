@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -35,7 +36,6 @@ GATHER_S = 0.05
 IDLE_S = 0.25
 TELL_S = 60.0
 LOOK_AGAIN_S = 60.0
-DISK_S = 60.0
 END_S = 2.0
 
 
@@ -63,6 +63,7 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._prefix, self._at = config.archive, config.mqtt.prefix, at
+        self._group = config.archive.group or archive
         self._clock = clock
         self._waiting: Channel[Received] = Channel(
             WAITING, room=WAITING_BYTES, size=lambda one: len(one.payload)
@@ -71,13 +72,13 @@ class Worker:
             config.mqtt, name="darner-archive", on_refused=on_refused, sink=self._waiting.put_newest
         )
         acks = Acks(self._client, self._prefix, archive, 2 * config.archive.nodes)
-        self.leader = Leader(at, config.archive, acks, clock)
+        self._troubles = Troubles(at)
+        self.leader = Leader(at, config.archive, acks, self._troubles, clock)
         self.store = Store(config.archive.nodes)
         self._subscribed, self._receives = "", False
         self._once = Once()
         self._broken = self._unnumbered = 0
         self._turns = 0
-        self._troubles = Troubles(at)
         self._told_s = self._looked_s = clock()
         self._stopping = threading.Event()
         self._stack = ExitStack()
@@ -96,8 +97,11 @@ class Worker:
         self._stack.close()
 
     def look(self) -> Look:
-        """What a watchdog sees of the thread that stores, which may have to wait for the database."""
-        return Look(self._turns, frozen_s=DISK_S)
+        """What a watchdog sees of the thread that stores.
+
+        It is never frozen: somebody may lock the tables for an hour, and to start again would not help.
+        """
+        return Look(self._turns, frozen_s=math.inf)
 
     def look_at_network(self) -> Look:
         """What a watchdog sees of the connection to the broker."""
@@ -152,7 +156,7 @@ class Worker:
         plain = topics.EVENTS.filter(self._prefix)
         shared = self._settings.shared
         if shared == "true" or (shared == "auto" and self._client.shares):
-            return f"$share/{self._settings.group}/{plain}"
+            return f"$share/{self._group}/{plain}"
         return plain if self.leader.leads else ""
 
     def _subscribe(self, wanted: str) -> None:

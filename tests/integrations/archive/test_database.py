@@ -240,6 +240,8 @@ def test_tables_that_an_administrator_made_need_their_rights_too(server: Postgre
         db.execute(sql(SCHEMA).encode())
         db.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO shut".encode())
         assert "may not use the tables of schema darner_archive; grant it" in check(url(server, "shut"))[1]
+        db.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {SCHEMA} TO shut".encode())
+        assert "may not use the tables of schema darner_archive; grant it" in check(url(server, "shut"))[1]
         everything = f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMA} TO shut"
         db.execute(everything.encode())
         prepare(place(DatabaseSettings(url=url(server, "shut"))))

@@ -104,7 +104,7 @@ def test_a_viewer_and_two_archives_have_marks_of_their_own(
 ) -> None:
     history = f"history.path={tmp_path}/history.db"
     one = Archive(own_broker.url, database, tmp_path)
-    two = Archive(own_broker.url, database, tmp_path, "database.schema=second", "archive.group=second")
+    two = Archive(own_broker.url, database, tmp_path, "database.schema=second")
     with ViewerProcess(own_broker.url, tmp_path, history) as viewer, one, two:
         for archive in (one, two):
             archive.wait_ready()

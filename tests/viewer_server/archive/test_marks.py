@@ -114,6 +114,13 @@ def test_of_too_many_boots_the_one_heard_of_longest_ago_is_forgotten() -> None:
     assert [one.boot for one in marks.changed()] == ["b-1", "b-3"]
 
 
+def test_a_boot_that_was_forgotten_goes_on_with_what_is_stored_of_it() -> None:
+    marks = Marks(Clock(), 8, stored=lambda key: range(1, 10) if key == BOX else ())
+    marks.take(BOX, held([10]))
+    marks.take(("box", "b-2"), held([2]))
+    assert marks.changed() == [("box", "b-1", 10), ("box", "b-2", 0)]
+
+
 def test_numbers_above_a_hole_take_a_bounded_amount_of_memory() -> None:
     marks = Marks(Clock(), 8)
     for start in range(2, 120_000, 1000):
