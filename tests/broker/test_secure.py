@@ -43,6 +43,7 @@ TOPICS = {
     "other set": f"darner/v1/{OTHER_EDGE}/request/set",
     "other reload": f"darner/v1/{OTHER_EDGE}/request/reload",
     "other ack": f"darner/v1/{OTHER_EDGE}/ack/viewer-1",
+    "own interest": f"darner/v1/{EDGE}/interest/viewer-1",
     "other discovery": f"homeassistant/device/{OTHER_EDGE}/c/config",
     "other node's discovery": f"homeassistant/device/{OTHER_EDGE}/config",
     "as viewer": "darner/v1/viewer/status",
@@ -52,7 +53,10 @@ TOPICS = {
     "elsewhere": "elsewhere",
 }
 SWITCHES = {"other set", "other reload"}
-COMMANDS = {"own ping", "own picture to try", "own ack", "other request", "other ack", *SWITCHES}
+COMMANDS = {
+    *("own ping", "own picture to try", "own ack", "own interest", "other request", "other ack"),
+    *SWITCHES,
+}
 DEVICES = {"own discovery", "own node's discovery", "other discovery", "other node's discovery"}
 SAID_BY_EDGES = {"own status", "own events", "own zone", "own response", "other status", "other zone"}
 MAY_WRITE = {
@@ -69,6 +73,7 @@ MAY_WRITE = {
 MAY_READ = {
     EDGE: {
         *("own status", "own zone", "own ping", "own picture to try", "own ack", "own response"),
+        "own interest",
         *("own discovery", "own node's discovery", "home assistant"),
     },
     "viewer": SAID_BY_EDGES | {"home assistant"},

@@ -95,6 +95,7 @@ def garbage(dice: random.Random, node: str, cameras: list[str]) -> tuple[topics.
         "zone": f"z{dice.randrange(1000)}",
         "track": str(dice.randrange(1000)),
         "archive": f"a{dice.randrange(1000)}",
+        "viewer": f"v{dice.randrange(1000)}",
         "command": dice.choice(COMMANDS),
     }
     wanted = {name: value for name, value in ids.items() if f"{{{name}}}" in row.pattern}

@@ -113,6 +113,7 @@ EXAMPLES: list[Any] = [
         crossings=(messages.TrackCrossing(line="l", direction="in", at_s=0.2),),
     ),
     messages.Ack(**HEAD, boot="b", number=2, archive="viewer-1"),
+    messages.Interest(**HEAD, viewer="viewer-1", cameras=("c",), holds_s=180),
     messages.Zones(
         **HEAD,
         camera="c",

@@ -7,6 +7,7 @@ from shared.wire import topics
 
 IDS = {
     "archive": "viewer-1",
+    "viewer": "viewer-1",
     "node": "n1",
     "camera": "gate-2",
     "zone": "a_b",
@@ -54,5 +55,6 @@ def test_an_identifier_that_could_change_a_topic_is_refused(bad: str) -> None:
 
 def test_only_state_is_retained_and_only_the_lossy_expires() -> None:
     for row in topics.TABLE:
-        assert not (row.retain and row.expiry_s), row.name
+        # What a viewer that was killed has said must not stay: it would stop a node's thumbnails.
+        assert not (row.retain and row.expiry_s) or row is topics.INTEREST, row.name
         assert row.qos == 1 or row.expiry_s, row.name
