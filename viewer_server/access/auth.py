@@ -140,7 +140,7 @@ class Access:
             session = self._signer.loads(cookie, max_age=int(self.hours * 3600))
         except BadSignature:
             return None
-        return session if isinstance(session, str) and session not in self._kept.ended else None
+        return session if isinstance(session, str) and not self._kept.has_ended(session) else None
 
     def may_enter(self, request: flask.Request) -> bool:
         """Whether a request may be answered."""

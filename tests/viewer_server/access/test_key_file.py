@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 import flask
@@ -27,10 +28,10 @@ def key(tmp_path: Path) -> Path:
     return path
 
 
-def viewer(key: Path | None, port: int, password_hash: str = HASH) -> Access:
-    """One with a login file of its own, as each viewer has."""
+def viewer(key: Path | None, port: int, password_hash: str = HASH, logins: Path | None = None) -> Access:
+    """One with a login file of its own, unless it is named."""
     http = HttpSettings(password_hash=password_hash, key_file=str(key) if key else None)
-    return Access(http, LoginFile(None), Origins(()), port)
+    return Access(http, LoginFile(logins), Origins(()), port)
 
 
 def log_in(access: Access) -> str:
@@ -81,6 +82,35 @@ def test_a_logout_takes_the_cookie_from_the_browser_for_all_viewers_and_ends_it_
     assert "Max-Age=0" in taken
     assert not enters(second, cookie)
     assert enters(first, cookie), "as the documentation says: a copy holds there until its time is over"
+
+
+def test_a_logout_ends_a_login_at_all_viewers_that_share_the_file_of_logins(
+    key: Path, tmp_path: Path
+) -> None:
+    first, second = (viewer(key, port, logins=tmp_path / "logins.json") for port in (8081, 8082))
+    one, two, three = (log_in(first) for _ in range(3))
+    log_out(first, one)
+    log_out(second, two)
+    for access in (first, second, viewer(key, 8083, logins=tmp_path / "logins.json")):
+        assert [enters(access, cookie) for cookie in (one, two, three)] == [False, False, True]
+
+
+def test_logouts_at_the_same_moment_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "logins.json"
+    files = [LoginFile(path) for _ in range(4)]
+
+    def end_some(number: int) -> None:
+        for count in range(5):
+            files[number].end(f"{number}-{count}", 1)
+
+    threads = [threading.Thread(target=end_some, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sessions = [f"{number}-{count}" for number in range(4) for count in range(5)]
+    assert all(one.has_ended(session) for one in (*files, LoginFile(path)) for session in sessions)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_key_is_made_for_its_owner_alone_and_never_over_another(key: Path) -> None:
