@@ -1,4 +1,4 @@
-"""`darner-fleet status|plan|apply|rollback|runs`: bring many nodes to what a folder says, over MQTT.
+"""`darner-fleet status|plan|apply|rollback|runs|export`: bring many nodes to what a folder says, over MQTT.
 
 Exit code 0: everything is as wanted; 1: something failed, was changed by somebody else, or is unwell; 2: the
 folder, an option or the broker is wrong, and nothing was sent; 3: the rest is done, but some nodes were
@@ -53,8 +53,12 @@ def _parser() -> Parser:
         )
     undoer = commands.add_parser("rollback", help="put back what a run of apply or rollback has changed")
     undoer.add_argument("run", help="name of the run, or the folder whose last run is meant")
+    exporter = commands.add_parser(
+        "export", help="write the zones, lines, masks and filters in force as files"
+    )
+    exporter.add_argument("folder", type=Path, help="the folder that gets a file for each camera")
     commands.add_parser("runs", help="the runs that were made on this machine")
-    for command in (state, planner, applier, undoer):
+    for command in (state, planner, applier, undoer, exporter):
         add_broker_options(command)
         command.add_argument(
             "--nodes",
@@ -63,6 +67,7 @@ def _parser() -> Parser:
             metavar="GLOB",
             help="only these nodes, such as 'shop-*' (several times: any of them; default: all)",
         )
+    for command in (state, planner, applier, undoer):
         command.add_argument("--json", type=Path, metavar="FILE", help="also write this file, as JSON")
         command.add_argument("--all", action="store_true", help="print every node, however many there are")
     for command in (applier, undoer):

@@ -16,6 +16,7 @@ from shared.files import write_whole
 from shared.fleet import report, runs
 from shared.fleet.connect import Fleet, connect
 from shared.fleet.deliver import Delivery
+from shared.fleet.export import export
 from shared.fleet.folder import Folder, check_globs
 from shared.fleet.inventory import Node
 from shared.fleet.plan import NodePlan, as_builtins, plan_node
@@ -90,6 +91,14 @@ def rollback(options: argparse.Namespace) -> int:
         return FAILED if code == 0 and any(one.warnings for one in plans) else code
 
 
+def export_folder(options: argparse.Namespace) -> int:
+    """Write what is in force into a folder."""
+    with connect(broker_settings(options), _globs(options)) as fleet:
+        written = export(_known(fleet).values(), options.folder)
+    print(f"{len(written)} files in {options.folder}")
+    return 0
+
+
 def list_runs(options: argparse.Namespace) -> int:  # noqa: ARG001 - as every command
     """Print the runs of this machine, the newest last."""
     for head in runs.heads():
@@ -98,12 +107,17 @@ def list_runs(options: argparse.Namespace) -> int:  # noqa: ARG001 - as every co
     return 0
 
 
-def _plans(fleet: Fleet, folder: Folder, options: argparse.Namespace) -> list[NodePlan]:
+def _known(fleet: Fleet) -> Mapping[str, Node]:
     nodes = fleet.inventory.nodes
     if not nodes:
         raise BrokerError(
             "no node is known to the broker; is --nodes right? Is --prefix theirs? May this user read it?"
         )
+    return nodes
+
+
+def _plans(fleet: Fleet, folder: Folder, options: argparse.Namespace) -> list[NodePlan]:
+    nodes = _known(fleet)
     listed = {name: node.listed for name, node in nodes.items()}
     folder.refuse_strangers(listed, everybody=_globs(options) == ("*",))
     return [plan_node(node, folder) for node in nodes.values()]
@@ -261,5 +275,6 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "apply": apply,
     "rollback": rollback,
     "runs": list_runs,
+    "export": export_folder,
 }
 """By the name that users type; each returns the exit code of the process."""

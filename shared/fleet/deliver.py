@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ COMMANDS = {"cameras": "cameras.set", "model": "reload", "definitions": "zones.s
 """The command for each kind of step."""
 ANSWER_S = 12.0
 """How long an answer may take; `reload` answers within 8 s, seconds."""
+BUSY_TRIES, BUSY_S = 5, 1.0
+"""How often a node that has too many requests already is asked, and how long it is given between, seconds."""
 SHOWN_S = 15.0
 """How long what a node retains may take to follow its answer, seconds."""
 START_S = 90.0
@@ -114,7 +117,11 @@ class Delivery:
         session, streaming = node.session, [one for one in node.listed if node.state_of(one) == "streaming"]
         answer, trouble = None, ""
         try:
-            answer = self._asks.ask(node.name, COMMANDS[step.kind], body(node, step), deadline_s=ANSWER_S)
+            for _ in range(BUSY_TRIES):
+                answer = self._asks.ask(node.name, COMMANDS[step.kind], body(node, step), deadline_s=ANSWER_S)
+                if answer.code != "busy":
+                    break
+                time.sleep(BUSY_S)
         except (NoAnswer, BadAnswer) as error:
             trouble = str(error)  # the node may have done it all the same
         except (Busy, MessageError) as error:

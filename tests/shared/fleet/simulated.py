@@ -225,7 +225,7 @@ def simulated(
         thread.start()
         for node in nodes.values():
             node.start()
-        assert client.finish(30)
+        assert client.finish(30 + len(nodes) / 50)
         yield nodes
     thread.join()
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import orjson
 import pytest
 
+from edge_node.control.commands import RefusedError
 from shared.fleet import connect as connecting
 from shared.fleet import deliver, health, runs
 from shared.fleet.__main__ import main
@@ -35,6 +36,7 @@ def _quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connecting, "QUIET_S", 0.1)
     monkeypatch.setattr(deliver, "ANSWER_S", 0.6)
     monkeypatch.setattr(deliver, "START_S", 3.0)
+    monkeypatch.setattr(deliver, "BUSY_S", 0.01)
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_each_node_comes_to_what_it_can_and_what_it_cannot_is_said(
     (folder / "a.yaml").write_text(ZONES + "settings: {confidence: 0.4}\n")
     (folder / "m.yaml").write_text(f"nodes: [refuses, loads]\nmodel: {{sha256: '{NEW}'}}\n")
     (folder / "c.yaml").write_text("nodes: [again]\ncamera: {max_fps: 5}\n")
-    names = ["good", "edited", "races", "deaf", "mute", "dies", "refuses", "loads", "again"]
+    names = ["good", "busy", "edited", "races", "deaf", "mute", "dies", "refuses", "loads", "again"]
     prefix = f"fleet-{version.replace('.', '')}"
     with (
         simulated(broker.url, prefix, names, version) as nodes,
@@ -101,6 +103,7 @@ def test_each_node_comes_to_what_it_can_and_what_it_cannot_is_said(
         edited.say(topics.ZONES)
         wait_until(lambda: story.plan("edited").steps[0].version == 2)
         nodes["races"].on_request = lambda command: _saves_first(nodes["races"], command)
+        nodes["busy"].on_request = lambda _: _is_busy_once(nodes["busy"])
         nodes["deaf"].deaf = nodes["mute"].mute = True
         nodes["dies"].on_request = lambda _: nodes["dies"].end("killed")
         nodes["dies"].mute = True
@@ -108,7 +111,8 @@ def test_each_node_comes_to_what_it_can_and_what_it_cannot_is_said(
         result, run = story.go(Pace(canary=0, batch=20, pause_s=0, max_failures=99))
 
     both = [("definitions", "done"), ("settings", "done")]
-    assert states(result, "good") == both
+    assert states(result, "good") == states(result, "busy") == both
+    assert nodes["busy"].asked == ["zones.set", "zones.set", "set"]
     assert states(result, "loads") == [("model", "done"), *both]
     assert states(result, "again") == [("cameras", "done"), *both], "settings come after the restart"
     assert nodes["again"].live["confidence"] == 0.4
@@ -125,6 +129,11 @@ def test_each_node_comes_to_what_it_can_and_what_it_cannot_is_said(
     kept = {(one.node, one.step.kind): one.state for one in runs.records(run)}
     assert kept["dies", "definitions"] == "unknown"
     assert ("edited", "definitions") not in kept
+
+
+def _is_busy_once(node: Simulated) -> None:
+    node.on_request = lambda _: None
+    raise RefusedError("busy", "32 requests wait already")
 
 
 def _saves_first(node: Simulated, command: str) -> None:
