@@ -97,10 +97,17 @@ export interface FrameHeader {
   lost: number;
 }
 
+/** A node in the list of names; without cameras, it is gone. */
+export type NodeLine = [
+  node: string, status?: string | null, cameras?: [camera: string, status: string | null, name?: string][], name?: string,
+];
+
 /** The websocket's text messages by type, as viewer_server/live/updates.py describes them. */
 export interface Messages {
   hello: { server_us: number; version: string; broker: string; prefix: string };
   live: object;
+  names: { nodes: NodeLine[] };
+  shown: object;
   broker: { connected: boolean; address: string | null };
   pong: { client_ms: number; server_us: number };
   status: { node: string; message: NodeStatus | null };

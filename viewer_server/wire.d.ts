@@ -36,6 +36,7 @@ export interface CameraInfo {
 
 export interface CameraList {
   cameras: CameraSummary[];
+  total: number;
 }
 
 export interface CameraMetrics {
@@ -54,6 +55,7 @@ export interface CameraMetrics {
 
 export interface CameraSettingsList {
   nodes: NodeCameras[];
+  total: number;
 }
 
 export interface CameraStatus {
@@ -389,6 +391,7 @@ export interface NodeInfo {
 export interface NodeList {
   now_us: number;
   nodes: NodeSummary[];
+  total: number;
   limits: LimitReached[];
 }
 

@@ -110,18 +110,16 @@ class Asked:
             raise Refused(404, f"node {node!r} has no camera {camera!r} with zones")
 
     def _check_node(self, node: str) -> None:
-        if not any(one["node"] == node for one in messages(self._hub, "status")):
+        if not any(messages(self._hub, "status", nodes=[node])):
             raise Refused(404, f"no node {node!r} has announced itself")
 
     def _can_ignore(self, node: str) -> bool:
         """Whether a node has masks and filters; true where it has not described itself."""
-        infos = (one["message"] for one in messages(self._hub, "info") if one["node"] == node)
+        infos = (one["message"] for one in messages(self._hub, "info", nodes=[node]))
         return all("masks" in info["capabilities"] for info in infos)
 
     def _only_online(self) -> str:
-        online = sorted(
-            str(one["node"]) for one in messages(self._hub, "status") if one["message"]["status"] == "online"
-        )
+        online = sorted(name for name, is_online in self._hub.online().items() if is_online)
         if not online:
             raise Refused(503, "no edge node is online")
         if len(online) > 1:  # whoever sends a picture decides who gets it

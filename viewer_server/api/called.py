@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,15 +33,15 @@ class Called:
         }
 
 
-def called(hub: Hub) -> Called:
-    """The names that nodes have announced."""
+def called(hub: Hub, nodes: Iterable[str] | None = None) -> Called:
+    """The names that these nodes have announced; None stands for all nodes."""
     found = Called()
-    for one in messages(hub, "info"):
+    for one in messages(hub, "info", nodes=nodes):
         node, info = one["node"], one["message"]
         _note(found.nodes, node, info)
         for camera in info["cameras"]:
             _note(found.cameras, (node, camera["camera"]), camera)
-    for one in messages(hub, "zones"):
+    for one in messages(hub, "zones", nodes=nodes):
         for kind in ("zones", "lines"):
             for zone, definition in one["message"][kind].items():
                 _note(found.zones, (one["node"], one["camera"], zone), definition)

@@ -12,10 +12,11 @@ from shared import limits
 from shared.asking.requests import NodeRequests
 from shared.errors import MessageError
 from shared.wire.messages import CameraChange, Cameras, Count, Id, Label, Text
+from viewer_server.api import find
 from viewer_server.api.asked import body_of, checked
 from viewer_server.api.endpoint import Endpoint, Refused
 from viewer_server.api.newest import messages
-from viewer_server.api.schemas.common import Nothing
+from viewer_server.api.schemas.common import FindQuery, Nothing
 from viewer_server.live.hub import Hub
 
 PROBE_S = 35.0
@@ -40,9 +41,10 @@ class NodeCameras:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSettingsList:
-    """The settings of the cameras of every node."""
+    """Nodes by identifier, with the settings of their cameras."""
 
     nodes: list[NodeCameras]
+    total: Annotated[int, Meta(description="How many were found, with those that are left out")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +177,7 @@ class CameraAdmin:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The rows of the table."""
         return (
-            Endpoint("/cameras/settings", self.camera_settings, Nothing, CameraSettingsList,
+            Endpoint("/cameras/settings", self.camera_settings, FindQuery, CameraSettingsList,
                      "The settings of cameras that can be changed; no users and no passwords"),
             Endpoint("/cameras/<node>", self.save_cameras, Nothing, CamerasSaved,
                      "Add, change or remove cameras, unless another version was saved",
@@ -188,13 +190,14 @@ class CameraAdmin:
                      method="POST", body=CameraSearch, asks_node=True),
         )  # fmt: skip
 
-    def camera_settings(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002 - as every endpoint
+    def camera_settings(self, query: FindQuery) -> dict[str, Any]:
         """What the nodes say of their cameras."""
-        found: dict[str, dict[str, Any]] = {}
-        for message in messages(self._hub, "status", "info", "cameras"):
-            one = found.setdefault(
-                message["node"], {"node": message["node"], "name": None, "online": False, "settings": None}
-            )
+        names = sorted(find.nodes(self._hub.names(), query.words))
+        found: dict[str, dict[str, Any]] = {
+            name: {"node": name, "name": None, "online": False, "settings": None} for name in query.cut(names)
+        }
+        for message in messages(self._hub, "status", "info", "cameras", nodes=found):
+            one = found[message["node"]]
             said = message["message"]
             if message["type"] == "status":
                 one["online"] = said["status"] == "online"
@@ -202,7 +205,7 @@ class CameraAdmin:
                 one["name"] = said.get("name")
             else:
                 one["settings"] = said
-        return {"nodes": [found[name] for name in sorted(found)]}
+        return {"nodes": list(found.values()), "total": len(names)}
 
     def save_cameras(self, query: Nothing, node: str) -> dict[str, Any]:  # noqa: ARG002
         """Save cameras; 409 when the saved version is not the one that the request replaces."""
@@ -219,7 +222,7 @@ class CameraAdmin:
     def _ask(
         self, answer: type[Any], node: str, command: str, asked: type[Any], deadline_s: float | None
     ) -> dict[str, Any]:
-        if not any(one["node"] == node for one in messages(self._hub, "cameras")):
+        if not any(messages(self._hub, "cameras", nodes=[node])):
             raise Refused(404, f"no node {node!r} says that its cameras can be changed")
         wanted = body_of(", ".join(asked.__dataclass_fields__))
         try:

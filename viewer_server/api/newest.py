@@ -9,8 +9,9 @@ import flask
 import orjson
 
 from shared.wire.messages import now_us
+from viewer_server.api import find
 from viewer_server.api.endpoint import Refused, jpeg
-from viewer_server.api.schemas.common import CameraQuery, Nothing
+from viewer_server.api.schemas.common import CameraQuery, CamerasQuery, FindQuery, Nothing, ZonesQuery
 from viewer_server.live import updates
 from viewer_server.live.hub import Hub
 from viewer_server.mqtt.media import WAIT_S, Media
@@ -31,17 +32,18 @@ class Newest:
         self._hub, self._media = hub, media
         self._history = history
 
-    def nodes(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002 - as every endpoint
+    def nodes(self, query: FindQuery) -> dict[str, Any]:
         """Status, description and metrics of each node."""
-        found: dict[str, dict[str, Any]] = {}
-        for message in messages(self._hub, "status", "info", "metrics"):
-            node = found.setdefault(
-                message["node"], {"node": message["node"], "status": None, "info": None, "metrics": None}
-            )
-            node[message["type"]] = message["message"]
+        names = sorted(find.nodes(self._hub.names(), query.words))
+        wanted = query.cut(names)
+        found = {name: {"node": name, "status": None, "info": None, "metrics": None} for name in wanted}
+        for message in messages(self._hub, "status", "info", "metrics", nodes=wanted):
+            found[message["node"]][message["type"]] = message["message"]
+        known = self._hub.online()
         return {
             "now_us": now_us(),
-            "nodes": [found[name] for name in sorted(found)],
+            "nodes": list(found.values()),
+            "total": len(names),
             "limits": [
                 {
                     "node": one.node or None,
@@ -52,6 +54,7 @@ class Newest:
                     "says": one.says,
                 }
                 for one in self._hub.state.quotas.reached()
+                if one.node in found or one.node not in known
             ],
         }
 
@@ -59,10 +62,17 @@ class Newest:
         """The nodes' metrics, as they send them."""
         return {"now_us": now_us(), "metrics": [one["message"] for one in messages(self._hub, "metrics")]}
 
-    def cameras(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
+    def cameras(self, query: CamerasQuery) -> dict[str, Any]:
         """From the nodes' descriptions and the cameras' own status."""
+        wanted: list[tuple[str, str]] | None = None
+        total = 0
+        if not query.is_all:  # only of cameras that have said something: others cannot be looked at
+            names = sorted(find.cameras(self._hub.names(), query.words, query.node))
+            wanted, total = query.cut(names), len(names)
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        for message in messages(self._hub, "info", "camera_status"):
+        of_one = None if query.node is None else {query.node}
+        nodes = of_one if wanted is None else {node for node, _ in wanted}
+        for message in messages(self._hub, "info", "camera_status", nodes=nodes):
             if message["type"] == "info":
                 for about in message["message"]["cameras"]:
                     one = _camera(found, message["node"], about["camera"])
@@ -70,7 +80,9 @@ class Newest:
                     one["node_name"] = message["message"]["name"]
             else:
                 _camera(found, message["node"], message["camera"])["status"] = message["message"]
-        return {"cameras": [found[key] for key in sorted(found)]}
+        if wanted is None:
+            return {"cameras": [found[key] for key in sorted(found)], "total": len(found)}
+        return {"cameras": [_camera(found, *key) for key in wanted], "total": total}
 
     def camera_picture(self, query: Nothing, node: str, camera: str) -> flask.Response:  # noqa: ARG002
         """The picture of the newest frame whose boxes have arrived; if nobody watches, it waits for one."""
@@ -112,10 +124,11 @@ class Newest:
         """What the nodes take for static false positives."""
         return {"cameras": [one["message"] for one in messages(self._hub, "suspects")]}
 
-    def zones(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
+    def zones(self, query: ZonesQuery) -> dict[str, Any]:
         """Defined zones and lines with their numbers, and those that only the history knows."""
         found: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for message in messages(self._hub, "zones"):
+        nodes = None if query.node is None else [query.node]
+        for message in messages(self._hub, "zones", nodes=nodes):
             for kind in ("zone", "line"):
                 for name, definition in message["message"][f"{kind}s"].items():
                     key = message["node"], message["camera"], name
@@ -125,8 +138,8 @@ class Newest:
                         "queue": definition.get("queue", False),
                         "classes": definition["classes"],
                     }
-        live = _live(self._hub)
-        for message in messages(self._hub, "zone"):
+        live = _live(self._hub, nodes)
+        for message in messages(self._hub, "zone", nodes=nodes):
             numbers, key = message["message"], (message["node"], message["camera"], message["zone"])
             zone = found.setdefault(key, _zone(*key, numbers["kind"]))
             zone |= {name: numbers[name] for name in ("entered", "exited")}
@@ -137,21 +150,28 @@ class Newest:
                 for place in series.places(db):
                     key = place.node, place.camera, place.zone
                     found.setdefault(key, _zone(*key, place.kind))
-        return {"zones": [found[key] for key in sorted(found)]}
+        wanted = (query.node, query.camera)
+        return {
+            "zones": [
+                found[key]
+                for key in sorted(found)
+                if all(want in (None, has) for want, has in zip(wanted, key, strict=False))
+            ]
+        }
 
 
-def messages(hub: Hub, *kinds: str) -> Iterable[dict[str, Any]]:
-    """The newest messages of these kinds, such as "status", as they are sent to browsers."""
-    for update in hub.known(*kinds):
+def messages(hub: Hub, *kinds: str, nodes: Iterable[str] | None = None) -> Iterable[dict[str, Any]]:
+    """The newest messages of these kinds, such as "status", as browsers get them; of all or some nodes."""
+    for update in hub.known(*kinds, nodes=nodes):
         message: dict[str, Any] = orjson.loads(updates.content(update.payload))
         yield message
 
 
-def _live(hub: Hub) -> dict[tuple[str, str], str]:
+def _live(hub: Hub, nodes: Iterable[str] | None) -> dict[tuple[str, str], str]:
     """The session of each camera whose numbers are of now (docs/reference/wire.md: live, or left over)."""
     online: dict[str, str] = {}
     live: dict[tuple[str, str], str] = {}
-    for message in messages(hub, "status", "camera_status"):
+    for message in messages(hub, "status", "camera_status", nodes=nodes):
         said = message["message"]
         if message["type"] == "status":
             online[message["node"]] = said["session"] if said["status"] == "online" else ""

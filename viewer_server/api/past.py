@@ -75,7 +75,7 @@ class Past:
             if event.track_id is not None
         }
         kept: set[TrackKey] = set()
-        names = called(self._hub)
+        names = called(self._hub, {event.node for event in found})
         if self._pictures.exists:
             with self._pictures.reading() as db:
                 kept = snapshots.stored(db, set(tracks.values()))

@@ -22,7 +22,14 @@ from viewer_server.api.schemas.asked import (
     ZonesSaved,
     ZoneVersions,
 )
-from viewer_server.api.schemas.common import CameraQuery, LoginInfo, Nothing
+from viewer_server.api.schemas.common import (
+    CameraQuery,
+    CamerasQuery,
+    FindQuery,
+    LoginInfo,
+    Nothing,
+    ZonesQuery,
+)
 from viewer_server.api.schemas.now import CameraList, NodeList, NodeMetrics, SuspectList, ZoneList
 from viewer_server.api.schemas.past import (
     EventList,
@@ -73,13 +80,14 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
 
     return (
         _session(parts.login),
-        Endpoint("/nodes", newest.nodes, Nothing, NodeList, "Edge nodes, as they describe themselves"),
+        Endpoint("/nodes", newest.nodes, FindQuery, NodeList, "Edge nodes, as they describe themselves"),
         Endpoint("/metrics", newest.metrics, Nothing, NodeMetrics, "The newest metrics of every node"),
-        Endpoint("/cameras", newest.cameras, Nothing, CameraList, "Cameras and their state"),
+        Endpoint("/cameras", newest.cameras, CamerasQuery, CameraList, "Cameras and their state"),
         Endpoint("/cameras/<node>/<camera>/picture", newest.camera_picture, Nothing, "image/jpeg",
                  "The newest picture of a camera"),
         *CameraAdmin(parts.hub, parts.requests).endpoints(),
-        Endpoint("/zones", newest.zones, Nothing, ZoneList, "Zones and lines, defined now or with a history"),
+        Endpoint("/zones", newest.zones, ZonesQuery, ZoneList,
+                 "Zones and lines, defined now or with a history"),
         Endpoint("/zones/<node>/<camera>", asked.save_zones, Nothing, ZonesSaved,
                  "Replace a camera's zones, lines, masks and filters, unless another version was saved",
                  method="POST", body=ZoneChange, asks_node=True),

@@ -35,10 +35,11 @@ class LimitReached:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeList:
-    """Every node that is known, and which limits were reached."""
+    """Nodes by identifier, and the limits that they or nodes without a description have reached."""
 
     now_us: Moment
     nodes: list[NodeSummary]
+    total: Annotated[int, Meta(description="How many were found, with those that are left out")]
     limits: list[LimitReached]
 
 
@@ -67,9 +68,10 @@ class CameraSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraList:
-    """Every camera that is known."""
+    """Cameras by node and identifier."""
 
     cameras: list[CameraSummary]
+    total: Annotated[int, Meta(description="How many were found, with those that are left out")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ class ZoneSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneList:
-    """Every zone and line that is known."""
+    """Zones and lines that are known."""
 
     zones: list[ZoneSummary]
 

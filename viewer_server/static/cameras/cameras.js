@@ -8,12 +8,14 @@
 
 import { button, byId, element, messageOf } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
+import { Pager } from "../common/pager.js";
 import { askInPlace, keepUp } from "../common/rest.js";
 import { Editor } from "./editor.js";
 import { Search } from "./search.js";
 
 const EVERY_MS = 3000;
 const PICTURE_MS = 6000;
+const ON_A_PAGE = 25; // nodes, each with a picture of all of its cameras
 const WHERE = { configuration: "from the node's configuration", changed: "configuration, changed here", added: "added here" };
 
 class CamerasPage {
@@ -24,6 +26,7 @@ class CamerasPage {
   #seenAt = 0;
   #editor = new Editor((node) => this.#nodes.get(node)?.settings ?? null, (node) => this.#called(node), () => this.refresh());
   #search = new Search((node) => this.#called(node), (node, camera, wanted) => this.#editor.open(node, camera, null, wanted));
+  #pager = new Pager(byId("pager"), "nodes", ON_A_PAGE, () => this.refresh());
   refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
 
   /** What people call a node, as text. @param {string} node */
@@ -34,9 +37,10 @@ class CamerasPage {
   async #refresh() {
     try {
       /** @type {CameraSettingsList} */
-      const { nodes } = await askInPlace("cameras/settings");
+      const { nodes, total } = await askInPlace(`cameras/settings?${new URLSearchParams(this.#pager.asked)}`);
+      if (!this.#pager.told(total)) return this.refresh();
       this.#nodes = new Map(nodes.map((node) => [node.node, node]));
-      byId("empty").hidden = nodes.length > 0;
+      byId("empty").hidden = nodes.length > 0 || this.#pager.isNeeded;
       if (this.#failed) byId("note").textContent = "";
       this.#failed = false;
       this.#show(nodes);

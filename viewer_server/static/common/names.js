@@ -1,6 +1,6 @@
 // What people call nodes, cameras, zones and lines. Topics, addresses and files have their identifiers.
 
-/** @import { NodeInfo, Zones } from "../../wire" */
+/** @import { Zones } from "../../wire" */
 
 import { element } from "./dom.js";
 
@@ -11,14 +11,14 @@ export const REFUSED = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\uf
 /** A name that shows nothing, as an empty one does. */
 export const BLANK = /^[\s\p{DI}\u2800]*$/u;
 
-/** @type {Map<string, string>} */
-const known = new Map(); // by node, node/camera, or node/camera/zone
+/** @type {Map<string, Map<string, string>>} */
+const known = new Map(); // by node, then by node, node/camera, or node/camera/zone
 
 /**
  * What people call a node, a camera or a zone: its name, else its identifier.
  * @param {...string} path Node, then camera, then zone or line.
  */
-export const called = (...path) => known.get(path.join(APART)) ?? path[path.length - 1];
+export const called = (...path) => known.get(path[0])?.get(path.join(APART)) ?? path[path.length - 1];
 
 /**
  * A name among other text that has no elements, such as an option's: its direction of writing stays its own.
@@ -54,15 +54,15 @@ function tell(made) {
 }
 
 /**
- * Takes in the names of a node and its cameras; null when the node is gone.
+ * Takes in the names of a node and its cameras; null when the node is gone. `retell` brings what is shown up to date.
  * @param {string} node
- * @param {NodeInfo | null} info
+ * @param {{name?: string | null, cameras: {camera: string, name?: string | null}[]} | null} info
  * @returns {boolean} Whether any has changed.
  */
 export function learnNode(node, info) {
   /** @type {[string, string | null | undefined][]} */
   const cameras = info?.cameras.map(({ camera, name }) => [`${node}${APART}${camera}`, name]) ?? [];
-  return learn((key) => key === node || (key.startsWith(node + APART) && key.split(APART).length === 2), [[node, info?.name], ...cameras]);
+  return learn(node, (key) => key.split(APART).length < 3, [[node, info?.name], ...cameras]);
 }
 
 /**
@@ -70,27 +70,36 @@ export function learnNode(node, info) {
  * @param {string} node
  * @param {string} camera
  * @param {Zones | null} definitions
- * @returns {boolean} Whether any has changed.
  */
 export function learnZones(node, camera, definitions) {
   const { zones = {}, lines = {} } = definitions ?? {};
   const before = [node, camera, ""].join(APART);
-  return learn((key) => key.startsWith(before), Object.entries({ ...zones, ...lines }).map(([key, { name }]) => [before + key, name]));
+  const isNew = learn(node, (key) => key.startsWith(before),
+    Object.entries({ ...zones, ...lines }).map(([key, { name }]) => [before + key, name]));
+  if (isNew) retell();
+}
+
+/** Brings names up to date where they are shown. */
+export function retell() {
+  for (const made of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-called]"))) tell(made);
 }
 
 /**
- * Replaces some of the names by others, also where they are shown.
+ * Replaces some of a node's names by others.
+ * @param {string} node
  * @param {(key: string) => boolean} isOld Whether a name is one of those that are replaced.
  * @param {[string, string | null | undefined][]} names
  */
-function learn(isOld, names) {
-  const old = [...known].filter(([key]) => isOld(key));
+function learn(node, isOld, names) {
+  const own = known.get(node) ?? new Map();
+  const old = [...own].filter(([key]) => isOld(key));
   const now = names.flatMap(([key, name]) => (name ? [/** @type {[string, string]} */ ([key, name])] : []));
   const text = (/** @type {[string, string][]} */ list) => JSON.stringify(list.sort());
   if (text(old) === text(now)) return false;
-  for (const [key] of old) known.delete(key);
-  for (const [key, name] of now) known.set(key, name);
-  for (const made of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-called]"))) tell(made);
+  for (const [key] of old) own.delete(key);
+  for (const [key, name] of now) own.set(key, name);
+  if (own.size) known.set(node, own);
+  else known.delete(node);
   return true;
 }
 

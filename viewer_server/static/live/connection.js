@@ -12,7 +12,7 @@ const VISIT_MS = 3_600_000; // an open page is a visit, and only a request prolo
 const SILENCE_MS = 12000;
 const TOO_MANY = 1013;
 const ABNORMAL = 1006;
-const MAX_MESSAGE = 4096; // the longest that the server reads
+const APART_MS = 250; // between two messages that say what is on the screen
 
 export class Connection {
   /** @type {WebSocket | null} */
@@ -23,7 +23,10 @@ export class Connection {
   #ping = 0;
   #heardAt = 0;
   #visitedAt = here();
-  #watched = ""; // the last "watch" message, which the next server must be sent again
+  /** @type {Map<"show" | "watch", string>} */
+  #asked = new Map(); // the last message of each type, which the next server must be sent again
+  /** @type {Map<"show" | "watch", number>} */
+  #pauses = new Map(); // timers of what was sent a moment ago
 
   /**
    * @param {{
@@ -46,20 +49,36 @@ export class Connection {
   }
 
   /**
-   * Asks for frames of these cameras alone.
+   * Asks for details ("show") or frames ("watch") of these cameras and of no others.
+   * @param {"show" | "watch"} type
    * @param {[string, string][]} cameras Node and camera of each.
    */
-  watch(cameras) {
-    const text = JSON.stringify({ type: "watch", cameras });
-    this.#watched = text.length < MAX_MESSAGE ? text : JSON.stringify({ type: "watch", cameras: null });
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(this.#watched);
+  ask(type, cameras) {
+    const text = JSON.stringify({ type, cameras });
+    if (this.#asked.get(type) === text) return;
+    this.#asked.set(type, text);
+    if (!this.#pauses.has(type)) this.#tell(type);
+  }
+
+  /**
+   * Says what is on the screen, and then no more for a moment: whoever scrolls changes it all the time.
+   * @param {"show" | "watch"} type
+   */
+  #tell(type) {
+    const text = this.#asked.get(type) ?? "";
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(text);
+    clearTimeout(this.#pauses.get(type));
+    this.#pauses.set(type, setTimeout(() => {
+      this.#pauses.delete(type);
+      if (this.#asked.get(type) !== text) this.#tell(type);
+    }, APART_MS));
   }
 
   #open() {
     clearTimeout(this.#retry);
     this.#retry = 0;
     this.on.state("wait", this.#attempt ? "Reconnecting" : "Connecting");
-    const address = new URL("ws", document.baseURI);
+    const address = new URL("ws?first=names", document.baseURI);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
@@ -74,7 +93,7 @@ export class Connection {
     this.#attempt = 0;
     this.#handled = WINDOW;
     this.#heardAt = here();
-    if (this.#watched) socket.send(this.#watched);
+    for (const type of this.#asked.keys()) this.#tell(type);
     this.#grant();
     const ping = () => {
       if (here() - this.#heardAt > SILENCE_MS) this.#drop(socket);

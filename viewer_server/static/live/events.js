@@ -27,6 +27,7 @@ export class EventFeed {
 
   /** @param {HouseEvent} event */
   add(event) {
+    if (childrenOf(this.#list).some((other) => other.dataset.id === event.event_id)) return; // a camera is shown again
     const isTrack = event.type.startsWith("track_");
     const item = this.#item(event, isTrack);
     const later = childrenOf(this.#list).find((other) => Number(other.dataset.at) <= event.occurred_us);
@@ -65,7 +66,7 @@ export class EventFeed {
     const ms = event.occurred_us / 1000;
     const at = element("time", { datetime: new Date(ms).toISOString() }, time(ms));
     const item = element("li", {
-      class: isTrack ? "track" : undefined, "data-at": event.occurred_us, "data-camera": `${event.node}/${event.camera}`,
+      class: isTrack ? "track" : undefined, "data-id": event.event_id, "data-at": event.occurred_us, "data-camera": `${event.node}/${event.camera}`,
     }, at, dot, what);
     this.#hide(item);
     return item;

@@ -8,14 +8,16 @@
 
 import { ServerClock } from "../common/clock.js";
 import { byId } from "../common/dom.js";
-import { called, isolated, learnNode, learnZones } from "../common/names.js";
-import { nextOf } from "../common/sorted.js";
+import { Fleet } from "../common/fleet.js";
+import { called, isolated, learnZones, retell } from "../common/names.js";
 import { CameraPage } from "./camera.js";
 import { Connection } from "./connection.js";
 import { EventFeed } from "./events.js";
 import { showConnection, showNodes, showSteps } from "./status.js";
 import { linkTo, Tile } from "./tile.js";
 import { ZonePanel } from "./zones.js";
+
+const SOON_MS = 200; // changes of a large fleet are shown together
 
 /** @param {string} node @param {string} camera */
 const keyOf = (node, camera) => `${node}/${camera}`;
@@ -36,9 +38,9 @@ class LivePage {
   /** @type {Map<string, Tile>} */
   #tiles = new Map(); // by "node/camera"
   /** @type {Map<string, KnownNode>} */
-  #nodes = new Map(); // by name
-  /** @type {Set<string>} */
-  #announced = new Set(); // cameras that were named since the connection began
+  #nodes = new Map(); // those of the tiles, by name
+  #fleet = new Fleet(byId("pager"), () => this.#arrange());
+  #arranging = 0;
   #zones = new ZonePanel();
   #events = new EventFeed();
   #camera = new CameraPage((node) => this.#nodes.get(node)?.info?.model.classes ?? []);
@@ -49,27 +51,32 @@ class LivePage {
   /** @type {Handlers} */
   #handlers = {
     hello: (m) => this.#hello(m),
+    names: (m) => this.#names(m),
     live: () => this.#live(),
+    shown: () => {
+      for (const tile of this.#tiles.values()) tile.isKnown = true;
+      this.#route();
+    },
     broker: (m) => {
       Object.assign(this.#about, { broker: m.connected, brokerAt: m.address });
       this.#refresh();
     },
     pong: (m) => this.#clock.pong(m.client_ms, m.server_us / 1000),
     status: (m) => this.#setNode(m.node, { status: m.message }),
-    info: (m) => {
-      if (learnNode(m.node, m.message)) this.#renamed();
-      this.#setNode(m.node, { info: m.message });
-    },
+    info: (m) => this.#setNode(m.node, { info: m.message }),
     metrics: (m) => this.#setNode(m.node, { metrics: m.message }),
     camera_status: (m) => this.#cameraStatus(m),
     zones: (m) => this.#zonesMessage(m),
     suspects: (m) => this.#suspectsMessage(m),
     zone: (m) => {
+      const tile = this.#tiles.get(keyOf(m.node, m.camera));
+      if (!tile) return; // it has just left the page
       this.#zones.set(m.node, m.camera, m.zone, m.message);
-      this.#tiles.get(keyOf(m.node, m.camera))?.setNumbers(m.zone, m.message);
+      tile.setNumbers(m.zone, m.message);
     },
     picture: (m) => {
-      const tile = this.#tileOf(m.node, m.camera);
+      const tile = this.#tiles.get(keyOf(m.node, m.camera));
+      if (!tile) return;
       tile.refused = m.message?.refused;
       tile.refresh();
     },
@@ -120,7 +127,7 @@ class LivePage {
 
   #refresh() {
     showConnection(this.#about);
-    showSteps(this.#about, [...this.#nodes.keys()], this.#tiles.size);
+    showSteps(this.#about, this.#fleet.nodes.few ?? [], this.#fleet.cameras);
   }
 
   /** @param {Messages["hello"]} hello */
@@ -131,31 +138,62 @@ class LivePage {
     this.#nodes.clear();
     this.#zones.clear();
     this.#events.clear();
-    this.#announced.clear();
+    this.#fleet.begin();
     this.#tiles.forEach((tile) => tile.reconnected());
   }
 
-  /** Everything known has been sent: a camera that was not named went away while there was no connection. */
+  /** @param {Messages["names"]} message */
+  #names({ nodes }) {
+    if (this.#fleet.take(nodes)) this.#renamed();
+    const isLarge = this.#fleet.cameras > this.#tiles.size;
+    this.#arranging ||= setTimeout(() => this.#arrange(), isLarge && this.#tiles.size ? SOON_MS : 0);
+  }
+
+  /** All names have been sent: a camera that was not named went away while there was no connection. */
   #live() {
-    for (const [key, tile] of [...this.#tiles]) {
-      if (!this.#announced.has(key) && !this.#camera.holds(tile)) this.#removeTile(key);
+    this.#fleet.end();
+    this.#arrange();
+  }
+
+  /** Makes tiles of the cameras of this page, and of the one that the address names. */
+  #arrange() {
+    clearTimeout(this.#arranging);
+    this.#arranging = 0;
+    const { places, isAll } = this.#fleet.page();
+    const { key, node, camera } = address();
+    const wanted = new Map(places.map((place) => [place.key, place]));
+    if (key !== null && this.#fleet.has(node, camera)) wanted.set(key, { key, node, camera });
+    for (const [name, tile] of [...this.#tiles]) {
+      if (!wanted.has(name) && !this.#camera.holds(tile)) this.#removeTile(name);
     }
-    showNodes(this.#nodes);
+    const grid = byId("cameras");
+    const before = this.#tiles.size;
+    const tiles = [...wanted.values()].map((place) => this.#tileOf(place.node, place.camera));
+    tiles.forEach(({ root }, at) => { if (grid.children[at] !== root) grid.insertBefore(root, grid.children[at] ?? null); });
+    const nodes = new Set([...this.#tiles.values()].map((tile) => tile.node));
+    for (const name of this.#nodes.keys()) if (!nodes.has(name)) this.#nodes.delete(name); // they are told again when needed
+    this.#connection.ask("show", [...this.#tiles.values()].map((tile) => [tile.node, tile.camera]));
+    if (this.#tiles.size === before) this.#watch([]); // else the observer has something to say
+    byId("none").hidden = tiles.length > 0 || !this.#fleet.cameras || key !== null;
+    byId("scope").hidden = isAll || key !== null;
+    showNodes(this.#fleet, this.#nodes);
     this.#refresh();
+    this.#route();
   }
 
   /** @param {string} name @param {KnownNode} news */
   #setNode(name, news) {
     const known = { ...this.#nodes.get(name), ...news };
-    if (known.status || known.info) this.#nodes.set(name, known);
+    const tiles = [...this.#tiles.values()].filter((tile) => tile.node === name);
+    if (tiles.length && (known.status || known.info)) this.#nodes.set(name, known);
     else this.#nodes.delete(name);
-    for (const tile of this.#tiles.values()) if (tile.node === name) this.#tellTile(tile);
-    showNodes(this.#nodes);
-    this.#refresh();
+    tiles.forEach((tile) => this.#tellTile(tile));
+    showNodes(this.#fleet, this.#nodes);
   }
 
   /** Brings up to date what says names in a sentence. */
   #renamed() {
+    retell();
     this.#tiles.forEach((tile) => tile.refresh());
     this.#route();
   }
@@ -172,33 +210,26 @@ class LivePage {
 
   /** @param {Messages["camera_status"]} message */
   #cameraStatus({ node, camera, message: status }) {
-    if (!status) return this.#removeTile(keyOf(node, camera));
-    this.#announced.add(keyOf(node, camera));
-    const tile = this.#tileOf(node, camera);
-    tile.status = status;
+    const tile = this.#tiles.get(keyOf(node, camera));
+    if (!tile) return;
+    tile.status = status ?? undefined;
     this.#zones.setLive(keyOf(node, camera), tile.isLive);
     tile.refresh();
   }
 
   /** @param {Messages["zones"]} message */
   #zonesMessage({ node, camera, message: zones }) {
-    this.#announced.add(keyOf(node, camera));
+    const tile = this.#tiles.get(keyOf(node, camera));
+    if (!tile) return;
     this.#zones.define(node, camera, zones);
     learnZones(node, camera, zones);
-    if (!zones) {
-      this.#tiles.get(keyOf(node, camera))?.setZones(null);
-      return;
-    }
-    const tile = this.#tileOf(node, camera);
     tile.setZones(zones);
-    this.#camera.zonesChanged(tile);
+    if (zones) this.#camera.zonesChanged(tile);
   }
 
   /** @param {Messages["suspects"]} message */
   #suspectsMessage({ node, camera, message: found }) {
-    if (!found) return this.#tiles.get(keyOf(node, camera))?.suspects.set([]);
-    this.#announced.add(keyOf(node, camera));
-    this.#tileOf(node, camera).suspects.set(found.suspects);
+    this.#tiles.get(keyOf(node, camera))?.suspects.set(found?.suspects ?? []);
   }
 
   /** @param {string} node @param {string} camera */
@@ -210,10 +241,7 @@ class LivePage {
     this.#tellTile(tile);
     this.#tiles.set(key, tile);
     this.#onScreen.observe(tile.stage);
-    byId("cameras").insertBefore(tile.root, nextOf(this.#tiles, key)?.root ?? null);
     tile.refresh();
-    this.#refresh();
-    this.#route();
     return tile;
   }
 
@@ -225,8 +253,8 @@ class LivePage {
     this.#onScreen.unobserve(tile.stage);
     tile.root.remove();
     this.#tiles.delete(key);
-    this.#refresh();
-    this.#route();
+    this.#zones.forget(key);
+    learnZones(tile.node, tile.camera, null);
   }
 
   /**
@@ -236,7 +264,7 @@ class LivePage {
   #watch(entries) {
     for (const { target, isIntersecting } of entries) target.setAttribute("data-seen", String(isIntersecting));
     const seen = [...this.#tiles.values()].filter((tile) => tile.stage.dataset.seen === "true");
-    this.#connection.watch(seen.map(({ node, camera }) => [node, camera]));
+    this.#connection.ask("watch", seen.map(({ node, camera }) => [node, camera]));
   }
 
   /** Shows what the address says. */
@@ -246,14 +274,14 @@ class LivePage {
     document.body.dataset.view = key === null ? "grid" : "camera";
     document.title = key === null ? "Darner" : `${isolated(called(node, camera))} · Darner`;
     byId("all").hidden = key === null;
-    byId("missing").hidden = key === null || Boolean(tile) || !this.#tiles.size;
+    byId("missing").hidden = key === null || Boolean(tile) || !this.#fleet.cameras;
     byId("missing").textContent = key === null ? "" : `There is no camera ${camera} on a node ${node} now.`;
     for (const [name, { root }] of this.#tiles) root.hidden = key !== null && name !== key;
     this.#zones.only(key);
     this.#events.only(key);
     if (!tile) return this.#camera.close();
-    this.#camera.open(tile, tool);
-    if (tool) history.replaceState(null, "", linkTo(node, camera)); // a reload must not begin a drawing
+    this.#camera.open(tile, tile.isKnown ? tool : undefined);
+    if (tool && tile.isKnown) history.replaceState(null, "", linkTo(node, camera)); // a reload must not begin a drawing
   }
 
   /**
@@ -264,7 +292,7 @@ class LivePage {
     const { key } = address();
     const leaves = this.#camera.isUnsaved && (key === null || this.#tiles.get(key) !== this.#camera.tile);
     if (leaves && !confirm("What you have drawn is not saved. Leave, and drop it?")) history.pushState(null, "", oldURL);
-    else this.#route();
+    else this.#arrange();
   }
 }
 

@@ -3,12 +3,15 @@
 /**
  * @import { About } from "../../page"
  * @import { Metrics, NodeInfo, NodeStatus } from "../../wire"
+ * @import { Fleet } from "../common/fleet.js"
  * @typedef {{status?: NodeStatus | null, info?: NodeInfo | null, metrics?: Metrics | null}} KnownNode
  */
 
 import { byId, element } from "../common/dom.js";
 import { time } from "../common/format.js";
 import { called, isolated, label } from "../common/names.js";
+
+const number = new Intl.NumberFormat("en");
 
 /** @param {About} about */
 export function showConnection(about) {
@@ -19,17 +22,24 @@ export function showConnection(about) {
   if (pill.textContent !== text) pill.textContent = text;
 }
 
-/** @param {Map<string, KnownNode>} nodes By name. */
-export function showNodes(nodes) {
-  const names = [...nodes.keys()].sort();
-  byId("nodes").replaceChildren(...names.map((name) => nodeLabel(name, nodes.get(name) ?? {})));
+/**
+ * Names a few nodes with their states, and counts many.
+ * @param {Fleet} fleet
+ * @param {Map<string, KnownNode>} nodes Details of those that have cameras on this page, by name.
+ */
+export function showNodes(fleet, nodes) {
+  const { few, count, online } = fleet.nodes;
+  const isGood = online === count;
+  const all = () => element("span", { class: "node", "data-state": isGood ? "good" : "bad" },
+    `${number.format(count)} nodes${isGood ? " online" : `, ${number.format(count - online)} not online`}`);
+  byId("nodes").replaceChildren(...few?.map((name) => nodeLabel(name, fleet.statusOf(name), nodes.get(name) ?? {})) ?? [all()]);
 }
 
-/** @param {string} name @param {KnownNode} node */
-function nodeLabel(name, { status, info, metrics }) {
-  const online = status?.status === "online";
+/** @param {string} name @param {string | null} state @param {KnownNode} node */
+function nodeLabel(name, state, { status, info, metrics }) {
+  const online = state === "online";
   const shown = called(name);
-  const facts = [`Node ${shown === name ? name : `${isolated(shown)} (${name})`}: ${status?.status ?? "state unknown"}`];
+  const facts = [`Node ${shown === name ? name : `${isolated(shown)} (${name})`}: ${state ?? "state unknown"}`];
   if (status?.reason) facts.push(status.reason);
   if (info) facts.push(`${info.model.name} on ${info.backend}, ${info.device}`, `version ${info.version}`);
   if (metrics) {
@@ -38,8 +48,8 @@ function nodeLabel(name, { status, info, metrics }) {
   }
   const made = label(name);
   made.removeAttribute("title"); // that of the whole says more
-  const state = online || !status ? [] : [` ${status.status}`];
-  return element("span", { class: "node", "data-state": online ? "good" : "bad", title: facts.join("\n") }, made, ...state);
+  const said = online || !state ? [] : [` ${state}`];
+  return element("span", { class: "node", "data-state": online ? "good" : "bad", title: facts.join("\n") }, made, ...said);
 }
 
 /**

@@ -86,6 +86,7 @@ export class Tile {
   metrics = undefined;
   canMask = false; // whether the node knows masks: older ones do not
   canName = false; // the same of names for people
+  isKnown = false; // whether everything about the camera has arrived
 
   /**
    * @param {string} node

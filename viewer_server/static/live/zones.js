@@ -69,6 +69,16 @@ export class ZonePanel {
     this.#refresh();
   }
 
+  /**
+   * Forgets a camera that is not shown any more.
+   * @param {string} id "node/camera"
+   */
+  forget(id) {
+    this.#cameras.get(id)?.section.remove();
+    for (const map of [this.#cameras, this.#defined, this.#live]) map.delete(id);
+    this.#refresh();
+  }
+
   clear() {
     this.#cameras.forEach(({ section }) => section.remove());
     this.#cameras.clear();

@@ -10,6 +10,7 @@ import { duration } from "../common/format.js";
 import { named } from "../common/names.js";
 import { address, ask, keepUp } from "../common/rest.js";
 import { moment } from "./axes.js";
+import { CameraFinder } from "./cameras.js";
 import { FlowChart, LevelChart, sum } from "./charts.js";
 import { Heat } from "./heat.js";
 import { Choice } from "./range.js";
@@ -82,6 +83,7 @@ class Panel {
 const panels = new Map(); // by zone
 const heat = new Heat();
 const choice = new Choice(() => reload());
+const finder = new CameraFinder(() => reload());
 /** @type {string | null} */
 let shownCamera = null;
 
@@ -92,8 +94,7 @@ function midnightUs() {
 
 async function load() {
   try {
-    const { zones } = await ask("zones");
-    const { cameras } = await ask("cameras");
+    const { cameras, zones } = await finder.load(choice.camera, true);
     choice.offer(cameras, zones);
     const chosen = choice.camera;
     if (chosen !== shownCamera) {

@@ -7,7 +7,7 @@ import { isolated, named } from "../common/names.js";
 import { address, ask, keepUp, ours } from "../common/rest.js";
 import { sentence } from "../common/sentences.js";
 import { moment } from "./axes.js";
-import { cameraOptions, distinct } from "./cameras.js";
+import { CameraFinder, cameraOptions, distinct } from "./cameras.js";
 
 /** @type {[string, string][]} */
 const KINDS = [
@@ -127,7 +127,7 @@ function picture(event) {
 
 /** Offers cameras and zones to choose from; the current choice stays. */
 async function offer() {
-  const [{ cameras }, { zones }] = await Promise.all([ask("cameras"), ask("zones")]);
+  const { cameras, zones } = await finder.load(fields.camera.options.length ? fields.camera.value : asked.get("camera"), false);
   fill("camera", [["", "all"], ...cameraOptions(cameras, zones)]);
   const chosen = fields.camera.value;
   const here = zones.filter((zone) => !chosen || chosen === `${zone.node}/${zone.camera}`);
@@ -169,6 +169,7 @@ function remember() {
 const asked = new URLSearchParams(location.search);
 fill("kind", KINDS);
 for (const name of /** @type {const} */ (["label", "from", "to"])) fields[name].value = asked.get(name) ?? "";
+const finder = new CameraFinder(() => run());
 const run = keepUp(refresh, () => EVERY_MS);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("change", () => {

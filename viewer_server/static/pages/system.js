@@ -9,6 +9,7 @@ import { byId, element, messageOf, svg } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { countName, parts } from "../common/ignoring.js";
 import { isolated, named } from "../common/names.js";
+import { Pager } from "../common/pager.js";
 import { ask, keepUp } from "../common/rest.js";
 import { lineage } from "./lineage.js";
 import { LookRates } from "./rates.js";
@@ -16,6 +17,7 @@ import { offerNodes } from "./try.js";
 
 const EVERY_MS = 3000;
 const STALE_S = 20; // metrics come every 5 s
+const ON_A_PAGE = 50; // nodes
 const rates = new LookRates();
 /** @param {number} count */
 const bytes = (count) => (count < 1e3 ? `${count} B` : count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
@@ -24,7 +26,8 @@ const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
 
 async function refresh() {
   try {
-    const { now_us: now, nodes, limits } = await ask("nodes");
+    const { now_us: now, nodes, total, limits } = await ask("nodes", pager.asked);
+    if (!pager.told(total)) return run();
     for (const { node, metrics } of nodes) if (metrics) rates.add(node, metrics);
     rates.keep(nodes.map(({ node }) => node));
     const restore = places();
@@ -33,7 +36,7 @@ async function refresh() {
     byId("limits").hidden = others.length === 0;
     byId("limits-list").replaceChildren(...others.map(mark));
     restore();
-    byId("empty").hidden = nodes.length > 0;
+    byId("empty").hidden = nodes.length > 0 || pager.isNeeded;
     byId("note").textContent = `As of ${time(Date.now())}`;
     offerNodes(nodes.filter((node) => node.status?.status === "online").map(({ node, info }) => [node, isolated(info?.name ?? node)]));
   } catch (error) {
@@ -202,4 +205,5 @@ function table(caption, columns, rows) {
   ));
 }
 
-keepUp(refresh, () => EVERY_MS);
+const pager = new Pager(byId("pager"), "nodes", ON_A_PAGE, () => run());
+const run = keepUp(refresh, () => EVERY_MS);
