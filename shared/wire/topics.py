@@ -113,22 +113,40 @@ TO_NODES = (REQUEST, ACK, INTEREST)
 OF_CAMERAS = tuple(row for row in TABLE if row.retain and "{camera}" in row.pattern)
 """The rows that the broker keeps for each camera, also for one that is no more."""
 
-_MATCHERS = tuple(
-    (row, re.compile(re.sub(r"{([a-z_]+)}", r"(?P<\1>[A-Za-z0-9_.-]{1,64})", row.pattern))) for row in TABLE
-)
+Places = tuple[int, ...]
+Names = tuple[tuple[int, str], ...]
+
+
+def _by_words() -> dict[int, tuple[Places, dict[tuple[str, ...], tuple[Topic, Names]]]]:
+    """The rows by how many levels they have, and by the words that are always in the same levels of them."""
+    made: dict[int, tuple[Places, dict[tuple[str, ...], tuple[Topic, Names]]]] = {}
+    for row in TABLE:
+        levels = row.pattern.split("/")
+        places = tuple(at for at, level in enumerate(levels) if level[0] != "{")
+        names = tuple((at, level[1:-1]) for at, level in enumerate(levels) if level[0] == "{")
+        known, rows = made.setdefault(len(levels), (places, {}))
+        assert known == places, f"{row.pattern}: words in other levels than in other rows of this length"  # noqa: S101
+        rows[tuple(levels[at] for at in places)] = row, names
+    return made
+
+
+_BY_WORDS = _by_words()
 
 
 def match(prefix: str, path: str) -> tuple[Topic, dict[str, str]] | None:
     """The row and the identifiers of a concrete topic; None when the topic is not one of ours."""
-    head = f"{prefix}/"
-    if not path.startswith(head):
+    if not path.startswith(prefix) or path[len(prefix) : len(prefix) + 1] != "/":
         return None
-    rest = path[len(head) :]
-    for row, matcher in _MATCHERS:
-        found = matcher.fullmatch(rest)
-        if found and all(_may_stand(name, value) for name, value in found.groupdict().items()):
-            return row, found.groupdict()
-    return None
+    levels = path[len(prefix) + 1 :].split("/")
+    if len(levels) not in _BY_WORDS:
+        return None
+    places, rows = _BY_WORDS[len(levels)]
+    found = rows.get(tuple([levels[at] for at in places]))
+    if found is None:
+        return None
+    row, names = found
+    ids = {name: levels[at] for at, name in names}
+    return (row, ids) if all([_may_stand(*one) for one in ids.items()]) else None
 
 
 def may_be_command(value: str) -> bool:

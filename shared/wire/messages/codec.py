@@ -45,7 +45,11 @@ def decode(kind: type[M], payload: bytes) -> M:
     try:
         # msgspec checks while it parses: otherwise a megabyte of nonsense would become 30 MB of objects.
         message = msgspec.json.decode(payload, type=kind)
-        unnamed = msgspec.json.decode(payload, type=_Named).schema is msgspec.UNSET
+        # Ours begin with it. Others are read once more, only for this field.
+        unnamed = (
+            not payload.startswith(b'{"schema":')
+            and msgspec.json.decode(payload, type=_Named).schema is msgspec.UNSET
+        )
     except msgspec.ValidationError as error:
         raise MessageError(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -67,12 +71,13 @@ def write_out_defaults(value: object) -> None:
     msgspec leaves such fields to the class. orjson writes only what an instance holds, so encoding the
     message again would lose them.
     """
-    kind = type(value)
-    if dataclasses.is_dataclass(kind):
+    names = _names(type(value))
+    if names is not None:
         held = value.__dict__
-        for name in _names(kind):
-            inner = getattr(value, name)
-            held.setdefault(name, inner)
+        if len(held) < len(names):
+            for name in names:
+                held.setdefault(name, getattr(value, name))
+        for inner in held.values():
             if type(inner) not in _SIMPLE:
                 write_out_defaults(inner)
     elif isinstance(value, (dict, tuple)):
@@ -85,9 +90,9 @@ _SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 
 @functools.cache
-def _names(kind: type) -> tuple[str, ...]:
-    """The names of a dataclass's fields, which a large message asks for hundreds of times."""
-    return tuple(item.name for item in dataclasses.fields(kind))
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The names of a dataclass's fields, which a large message asks for hundreds of times; None of others."""
+    return tuple(item.name for item in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 def check_json(value: object, level: int = 0) -> None:
