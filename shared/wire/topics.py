@@ -6,6 +6,7 @@ A topic is written nowhere else. Patterns are relative to the prefix (default ``
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,6 +114,8 @@ TO_NODES = (REQUEST, ACK, INTEREST)
 OF_CAMERAS = tuple(row for row in TABLE if row.retain and "{camera}" in row.pattern)
 """The rows that the broker keeps for each camera, also for one that is no more."""
 
+Match = tuple[Topic, Mapping[str, str]]
+"""A row, and the identifiers of a topic."""
 Places = tuple[int, ...]
 Names = tuple[tuple[int, str], ...]
 
@@ -146,7 +149,7 @@ def match(prefix: str, path: str) -> tuple[Topic, dict[str, str]] | None:
         return None
     row, names = found
     ids = {name: levels[at] for at, name in names}
-    return (row, ids) if all([_may_stand(*one) for one in ids.items()]) else None
+    return (row, ids) if all(_may_stand(*one) for one in ids.items()) else None
 
 
 def may_be_command(value: str) -> bool:

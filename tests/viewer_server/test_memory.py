@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 from functools import partial
@@ -16,7 +17,7 @@ from tests.bench.detector.family import Family
 from tests.conftest import wait_until
 from tests.viewer_server.fake_edge import FakeEdge, picture_of
 from tests.viewer_server.process import ViewerProcess
-from viewer_server.memory import Trimmer
+from viewer_server.memory import Settler, Trimmer
 
 FILLED = 400
 """Tracks, after which every cache is as large as it gets."""
@@ -88,3 +89,20 @@ def _has_taken(viewer: ViewerProcess, tracks: int) -> bool:
     wanted = {"events": len(KINDS) * tracks, "snapshot": tracks}
     counts = {name: viewer.metric(f'darner_viewer_messages_total{{topic="{name}"}}') for name in wanted}
     return counts == wanted
+
+
+def test_what_a_fleet_takes_is_left_alone_by_the_collector_each_time_that_the_fleet_has_grown() -> None:
+    thresholds, before = gc.get_threshold(), gc.get_freeze_count()
+    try:
+        settle = Settler()
+        settle(400)
+        assert gc.get_freeze_count() == before, "few nodes are visited in no time"
+        counts, fleets = [], []
+        for size in (1000, 1200, 2000):
+            fleets.append([[number] for number in range(1000)])
+            settle(size)
+            counts.append(gc.get_freeze_count())
+        assert before + 1000 < counts[0] == counts[1] < counts[2]
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Iterable
 
 from shared.mqtt.received import Received
 from shared.wire.messages import Event, NodeMessage
+from shared.wire.topics import Match
 from viewer_server.live import updates
 from viewer_server.live.audience import Audience
 from viewer_server.live.mailbox import MAX_STATES, Mailbox
@@ -159,8 +160,15 @@ class Hub:
     def _all(self, watched: frozenset[Key] | None) -> frozenset[Key]:
         return frozenset(self.state.cameras) if watched is None else watched
 
-    def handle(self, received: Received) -> NodeMessage | None:
+    def handle(
+        self, received: Received, match: Match | None = None, read: NodeMessage | None = None
+    ) -> NodeMessage | None:
         """Apply a message from the broker to the state, and tell every browser.
+
+        Args:
+            received: The message.
+            match: Row and identifiers of its topic, where they are known.
+            read: What is in it, where that is known.
 
         Returns:
             The message; None where it was a picture, or empty.
@@ -170,7 +178,7 @@ class Hub:
         """
         with self._lock:
             try:
-                told = self.state.apply(received)
+                told = self.state.apply(received, match, read)
             except RefusedPicture as refused:
                 self._tell([refused.update])
                 raise

@@ -24,7 +24,7 @@ from shared.wire.messages import (
     now_us,
 )
 from shared.wire.picture_names import NamedFrame, frame_of
-from shared.wire.topics import Topic
+from shared.wire.topics import Match, Topic
 from viewer_server.live import updates
 from viewer_server.live.join import Pair, Thumbnail, no_picture
 from viewer_server.live.names import Names
@@ -134,8 +134,15 @@ class State:
         """Pictures that did not say which frame they show."""
         return self._nodes.counts["unnamed"]
 
-    def apply(self, received: Received) -> list[Update]:
+    def apply(
+        self, received: Received, match: Match | None = None, read: NodeMessage | None = None
+    ) -> list[Update]:
         """Check a message and keep what it says.
+
+        Args:
+            received: The message.
+            match: Row and identifiers of its topic, where somebody has looked them up.
+            read: What is in it, where somebody has read it and compared its names with the topic's.
 
         Returns:
             The updates for browsers.
@@ -144,7 +151,7 @@ class State:
             MessageError: The topic is not shown, or the message breaks the contract or there is no room.
         """
         self.message = None
-        match = topics.match(self._prefix, received.topic)
+        match = match or topics.match(self._prefix, received.topic)
         if match is None or match[0] not in SHOWN:
             raise MessageError("not one of the topics that are shown")
         row, ids = match
@@ -152,10 +159,8 @@ class State:
             return self._picture(ids, received)
         if not received.payload:
             return self._cleared(row, ids)
-        message = decode(row.payload, received.payload)
-        assert isinstance(message, NodeMessage)  # noqa: S101 - every shown topic carries one
+        message = read or _read(row, ids, received)
         self.message = message
-        check_names(ids, message)
         if isinstance(message, DetectionsMessage):
             return self._detections(ids, message, len(received.payload))
         node, told = self._admit(row, ids)
@@ -314,6 +319,14 @@ class State:
         if row is topics.CAMERA_STATUS:
             return self._nodes.forget_camera(node, ids["camera"])
         return self._nodes.remove(node, (row.name, *ids.values()))
+
+
+def _read(row: Topic, ids: Mapping[str, str], received: Received) -> NodeMessage:
+    assert not isinstance(row.payload, str)  # noqa: S101 - the caller has looked
+    message = decode(row.payload, received.payload)
+    assert isinstance(message, NodeMessage)  # noqa: S101 - every shown topic carries one
+    check_names(ids, message)
+    return message
 
 
 def check_names(ids: Mapping[str, str], message: NodeMessage) -> None:

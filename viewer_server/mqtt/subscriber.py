@@ -5,10 +5,10 @@ No message can end it: one that breaks the contract is counted, logged once for 
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -42,7 +42,7 @@ from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.recent import MAX_EVENTS
 from viewer_server.live.state import SHOWN, check_names
-from viewer_server.memory import Trimmer
+from viewer_server.memory import Settler, Trimmer
 from viewer_server.mqtt.inbox import Inbox
 from viewer_server.mqtt.interests import Interests
 from viewer_server.mqtt.introductions import Introductions
@@ -57,6 +57,8 @@ log = logging.getLogger("darner.viewer")
 
 IDLE_S = 0.25
 """Longest wait for a message: how soon a lost connection is noticed."""
+LOOK_S = 0.02
+"""How often the connection is looked at while messages come."""
 DISK_S = 60.0
 """How long the disk may hang until the viewer counts as frozen, seconds."""
 END_S = 1.0
@@ -175,13 +177,17 @@ class Subscriber:
 
     def _run(self, stores: ExitStack) -> None:
         """Handle messages until the connection is closed and the last message is stored."""
-        trim = Trimmer()
+        trim, settle, look_s = Trimmer(), Settler(), 0.0
         with stores:
             while True:
                 self._turns += 1
-                trim()
-                self._watch_connection()
-                self.media.attend()
+                if (now := time.monotonic()) >= look_s:  # not for each of thousands of messages a second
+                    look_s = now + LOOK_S
+                    if trim():
+                        census = self._hub.census()
+                        settle(census["nodes"] + census["cameras"])
+                    self._watch_connection()
+                    self.media.attend()
                 due_s = self._history.due_s
                 if due_s == 0.0:
                     self._acknowledge(self._history.commit())
@@ -251,7 +257,7 @@ class Subscriber:
         if row is topics.EVENTS and received.payload:
             self._take_event(ids, received)
             return
-        self._note(self._hub.handle(received))
+        self._note(self._hub.handle(received, (row, ids) if row else None))
 
     def _note(self, message: NodeMessage | None) -> None:
         if isinstance(message, Zones):
@@ -284,8 +290,7 @@ class Subscriber:
         self._metrics.repeated.inc(not is_new)
         self._metrics.holes.inc(self._history.holes - before)
         if is_new:
-            shown = received if event is sent else dataclasses.replace(received, payload=encode(event))
-            self._hub.handle(shown)
+            self._hub.handle(received, (topics.EVENTS, ids), event)
 
     def _acknowledge(self, marks: Sequence[Mark]) -> None:
         for node, boot, number in marks:

@@ -91,6 +91,7 @@ class Rollup:
         """Forget what is cached: a rolled back transaction may have removed it from the tables."""
         self._places.reset()
         self._standings: dict[tuple[int, int], _Standing] = {}
+        self._changed: set[tuple[int, int]] = set()
         self._seen: set[tuple[int, ...]] = set()
 
     @property
@@ -140,16 +141,21 @@ class Rollup:
             if newest_us is not None and newest_us > at_us:
                 return
         standing.told = at_us, state.occupancy
+        if standing.recent:  # numbers are told in order, so earlier changes are in all that follow
+            standing.recent = [change for change in standing.recent if change[0] > at_us]
+        self._changed.add((place, session))
 
     def flush(self) -> None:
         """Write how long sessions lasted, and the offsets that changed."""
         self._places.flush()
-        for (place, session), standing in self._standings.items():
+        for place, session in self._changed:
+            standing = self._standings[place, session]
             if (offset := standing.difference()) != standing.offset:
                 standing.offset = offset
                 self._db.execute(
                     "INSERT OR REPLACE INTO standings VALUES (?, ?, ?)", (place, session, offset)
                 )
+        self._changed.clear()
 
     def _count(self, place: int, session: int, event: Event, flow: int) -> None:
         delta = 0 if event.type == "line_crossed" else 1 if flow == ENTERED else -1
@@ -169,6 +175,7 @@ class Rollup:
         if delta:
             standing = self._standing(place, session, counted=delta)
             standing.net += delta
+            self._changed.add((place, session))
             standing.recent.append((event.captured_us, delta))
             if len(standing.recent) > 2 * RECENT:
                 del standing.recent[:-RECENT]
@@ -207,6 +214,7 @@ class Rollup:
             if len(self._standings) >= MAX_STANDINGS:
                 self.flush()
                 self._standings.clear()
+                self._changed.clear()
             [(net,)] = self._db.execute(
                 "SELECT coalesce(sum(entered - exited - lost), 0) FROM flow WHERE place = ? AND session = ?",
                 (place, session),

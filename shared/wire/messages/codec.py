@@ -71,7 +71,8 @@ def write_out_defaults(value: object) -> None:
     msgspec leaves such fields to the class. orjson writes only what an instance holds, so encoding the
     message again would lose them.
     """
-    names = _names(type(value))
+    kind: type = type(value)
+    names = _names(kind)
     if names is not None:
         held = value.__dict__
         if len(held) < len(names):
