@@ -217,7 +217,8 @@ class Trial:
         )
         if done.returncode:
             print(done.stdout + done.stderr)
-        return YES if done.returncode == 0 else "no"
+        kept = done.returncode == 0 and "do not name their frame" not in done.stdout
+        return YES if kept else "no"
 
     def _will(self, node: subprocess.Popen[bytes]) -> str:
         """Whether others learn that a node has died."""

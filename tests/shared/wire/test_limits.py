@@ -33,6 +33,8 @@ from shared.mqtt.received import Received
 from shared.settings import convert
 from shared.wire import messages, topics
 from shared.wire.messages import Request, ZoneDefinition
+from shared.wire.picture_names import properties as named
+from shared.wire.picture_names import read_name
 from shared.wire.topics import check_id, check_prefix
 from tests.conftest import MosquittoProcess
 from tests.edge_node.publish.analysed import analysed
@@ -136,6 +138,11 @@ def test_the_largest_snapshot_of_a_node_is_stored(tmp_path: Path, own_broker: An
         received = reader.received.get(10)
         assert limits.SNAPSHOT_BYTES // 4 < len(received.payload) <= limits.SNAPSHOT_BYTES
         store.add({"node": "n", "camera": "c", "track": "0"}, received)
+        name = read_name(received.payload)
+        assert name is not None
+        assert named(name) == received.user_properties
+        bare = dataclasses.replace(received, user_properties={})
+        store.add({"node": "n", "camera": "c", "track": "0"}, bare)  # which would refuse it without a session
 
 
 def zones_of(count: int, corners: int = 3, name: str = "z") -> dict[str, ZoneDefinition]:
