@@ -47,7 +47,8 @@ def read_key(settings: HttpSettings) -> bytes | None:
     # What a container or Kubernetes mounts to be read has to have such a mode, and nobody else is in there.
     if mode & 0o004 and not os.statvfs(path).f_flag & os.ST_RDONLY:
         log.warning(
-            "http.key_file %s: every user of this machine may read it (mode %04o), and so log in; chmod 600",
+            "http.key_file %s: every user of this machine may read it (mode %04o), and it is half of what "
+            "forges a login; chmod 600",
             name,
             mode,
         )
@@ -61,9 +62,13 @@ def make_key(path: Path) -> None:
         ConfigError: The file is there already, or cannot be made.
     """
     try:
-        descriptor = open_new(path, PRIVATE)
+        descriptor = open_new(at_home(str(path)), PRIVATE)
     except FileExistsError:
         raise ConfigError(f"--make-key {path}: is there already, and stays as it is") from None
+    except FileNotFoundError:
+        raise ConfigError(
+            f"--make-key {path}: the folder {path.parent} is not there; make it first"
+        ) from None
     except OSError as error:
         raise ConfigError(f"--make-key {path}: cannot be made: {error.strerror}") from None
     with os.fdopen(descriptor, "w") as file:

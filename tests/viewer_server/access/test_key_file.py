@@ -120,6 +120,8 @@ def test_a_key_is_made_for_its_owner_alone_and_never_over_another(key: Path) -> 
     with pytest.raises(ConfigError, match="is there already, and stays as it is"):
         make_key(key)
     assert key.read_text() == before
+    with pytest.raises(ConfigError, match=r"the folder .*none is not there; make it first"):
+        make_key(key.parent / "none" / "viewer.key")
 
 
 @pytest.mark.parametrize(
