@@ -99,7 +99,8 @@ class BrokerTroubles:
         """
         text = self.last = f"{self._broker} ended the connection: {reason}{self._cure(reason, properties)}"
         hopeless = reason in terms.HOPELESS
-        if hopeless and self._connections == self._ended_for_good + 1:
+        # One that has lived has worked: a cluster may send its clients elsewhere for a while.
+        if hopeless and short_lived and self._connections == self._ended_for_good + 1:
             self._ended_for_good += 1
             if self._give_up(text):
                 return

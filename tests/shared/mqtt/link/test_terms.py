@@ -10,7 +10,7 @@ import pytest
 from shared.errors import BrokerError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
-from shared.mqtt.link import route
+from shared.mqtt.link import connection, route
 from shared.mqtt.link.route import reconnect_delays
 from shared.mqtt.received import Received
 from shared.wire import topics
@@ -176,6 +176,18 @@ def test_a_broker_that_is_busy_is_tried_again(caplog: pytest.LogCaptureFixture) 
 def test_a_disconnection_that_waiting_does_not_cure_ends_the_program_at_its_first_connection() -> None:
     with ScriptedBroker(after=disconnect(0x9B)) as broker:
         assert "max_qos 1" in error_of(broker.url)
+
+
+def test_a_connection_that_has_lived_is_waited_for_whatever_ended_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LIVES_S", 0.0)
+    refused: list[BrokerError] = []
+    draining = disconnect(0x9C)  # "Use another server"
+    with (
+        ScriptedBroker(after=draining) as broker,
+        Client(MqttSettings(url=broker.url), name="n", on_refused=refused.append),
+    ):
+        wait_until(lambda: broker.connects >= 3)
+    assert not refused
 
 
 def test_a_broker_that_ends_every_connection_is_tried_less_and_less_and_the_log_says_what_to_check(
