@@ -16,7 +16,7 @@ from shared import log
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.fleet.commands import COMMANDS
 from shared.mqtt.command_line import add_broker_options
-from shared.program import INTERRUPTED, Parser, called
+from shared.program import INTERRUPTED, UNREAD, Parser, called, nobody_reads
 from shared.secrets.arguments import hide_arguments
 
 logger = logging.getLogger("darner.fleet")
@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DarnerError as error:
         logger.error("%s", error)
         return 1
+    except BrokenPipeError:  # who reads has seen enough
+        nobody_reads()
+        return UNREAD
     except KeyboardInterrupt:
         print("stopped; nothing was sent", file=sys.stderr)
         return INTERRUPTED

@@ -23,7 +23,7 @@ from shared.fleet.plan import NodePlan, as_builtins, plan_node
 from shared.fleet.rollout import Pace, Result, Rollout, amount
 from shared.fleet.undo import Undo
 from shared.mqtt.command_line import broker_settings
-from shared.program import INTERRUPTED
+from shared.program import INTERRUPTED, nobody_reads
 from shared.signals import stop_on_signals
 
 FAILED, OFFLINE, DIFFERS = 1, 3, 4
@@ -163,7 +163,7 @@ def _go(
         _ask(len(todo))
     todo.sort(key=lambda one: not one.online)  # no canary is one that is offline
     with stop_on_signals() as stop, runs.Journal(head) as journal:
-        print(f"run {head.run}; to put it back: darner-fleet rollback {head.run}")
+        _say(f"run {head.run}; to put it back: darner-fleet rollback {head.run}")
         delivery = Delivery(fleet.requests, fleet.inventory, journal, replan)
         result = Rollout(delivery, fleet.inventory, pace(len(todo)), stop.is_set, _say).run(todo)
         code = _code(result, bool(blocked))
@@ -194,7 +194,10 @@ def _ask(nodes: int) -> None:
 
 
 def _say(text: str) -> None:
-    print(report.shown(text), flush=True)
+    try:
+        print(report.shown(text), flush=True)
+    except BrokenPipeError:  # a rollout goes on even if nobody reads any more
+        nobody_reads()
 
 
 def _say_broken(fleet: Fleet) -> None:

@@ -19,6 +19,8 @@ QUIET_S = 0.5
 """When nothing has come for so long, a broker has sent what it retains, seconds."""
 LONGEST_S = 60.0
 """How long what is retained may take to come, seconds."""
+FIRST_S = 2.0
+"""How long the first message may take on a slow link, seconds."""
 SMALL = 200
 """Nodes of which all state may come at once."""
 _PATTERN = frozenset("*?[")
@@ -68,6 +70,8 @@ def connect(settings: MqttSettings, globs: Sequence[str], *, metrics: bool = Fal
         asking.append(requests)
         requests.subscribe()
         _subscribe(client, topics.STATUS, settings.prefix, globs)
+        client.wait_subscribed(10.0)
+        wait_for(lambda: inventory.heard > 0, FIRST_S)
         _settle(client, inventory)
         for row in STATE[1:]:
             _subscribe(client, row, settings.prefix, globs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from shared.asking.requests import BadAnswer, Busy, NoAnswer
-from shared.errors import MessageError
+from shared.errors import ConfigError, MessageError
 from shared.fleet.inventory import Inventory, Node, wait_for
 from shared.fleet.plan import NodePlan, Step, in_force
 from shared.fleet.runs import State
@@ -98,7 +98,10 @@ class Delivery:
             OutputError: The journal cannot be written.
         """
         node = self._inventory.get(confirmed.node)
-        now = self._replan(node)
+        try:
+            now = self._replan(node)
+        except ConfigError as error:  # what somebody has changed since does not go with what is wanted
+            return [Outcome(node.name, step, "failed", str(error)) for step in confirmed.steps]
         if now.blocked is not None:
             return [Outcome(node.name, step, "failed", now.blocked) for step in confirmed.steps]
         outcomes = list(_changed_since(confirmed, now))
@@ -145,7 +148,7 @@ class Delivery:
 
     def _unseen(self, node: Node, step: Step) -> bool:
         """Whether what a node retains does not come to say what is wanted."""
-        return not wait_for(lambda: in_force(node, step) == step.wanted, self._shown_s)
+        return not wait_for(lambda: _shows(node, step), self._shown_s)
 
     def _model(self, node: Node, step: Step, result: Mapping[str, Any], trouble: str) -> tuple[State, str]:
         about = result.get("model")
@@ -157,7 +160,7 @@ class Delivery:
                 "the model's file on the node is still another one: copy the wanted file over it first "
                 f"(SHA-256 {step.wanted['sha256'][:12]}...)"
             )
-        if wait_for(lambda: in_force(node, step) == step.wanted, START_S):
+        if wait_for(lambda: _shows(node, step), START_S):
             restart = [str(one) for one in result.get("restart") or []]
             return (
                 "done",
@@ -180,8 +183,20 @@ class Delivery:
         return "failed", f"the change is made, but {START_S:.0f} s later the node is back {what}"
 
 
+def _shows(node: Node, step: Step) -> bool:
+    """Whether what a node retains says what a step wants."""
+    try:
+        return in_force(node, step) == step.wanted
+    except MessageError:
+        return False
+
+
 def body(node: Node, step: Step) -> dict[str, Any]:
-    """The request for a step."""
+    """The request for a step.
+
+    Raises:
+        MessageError: One of its cameras is not there any more.
+    """
     if step.kind == "definitions":
         return {"camera": step.camera, "version": step.version, **step.wanted}
     if step.kind == "settings":
@@ -190,9 +205,10 @@ def body(node: Node, step: Step) -> dict[str, Any]:
         return {}
     cameras = {}
     for name, changes in step.wanted.items():
-        entry = node.saved.cameras[
-            name
-        ]  # the shown source stands for the one that the node has, with its password
+        entry = node.saved.cameras.get(name)
+        if entry is None:
+            raise MessageError(f"camera {name} is not there any more")
+        # The source as it is shown stands for the one that the node has, with its password.
         cameras[name] = {one.name: getattr(entry, one.name) for one in fields(CameraEdit)} | dict(changes)
     return {"cameras": cameras, "version": step.version}
 

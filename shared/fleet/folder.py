@@ -10,92 +10,20 @@ import fnmatch
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from msgspec import Meta
-
-from shared import limits, settings
+from shared import settings
 from shared.definitions import ignored, problems
 from shared.definitions.consistent import refuse_contradictions, refuse_shared_names
 from shared.errors import ConfigError
-from shared.wire.messages import (
-    FilterDefinition,
-    Fraction,
-    Id,
-    Label,
-    LineDefinition,
-    MaskDefinition,
-    Name,
-    ZoneDefinition,
-    tidy,
-)
+from shared.fleet.content import Content, Globs
 
-Globs = str | tuple[str, ...]
 DEFINITIONS = ("zones", "lines", "masks", "filters")
 _GLOB = re.compile(r"[A-Za-z0-9_*?!\[\]-]{1,128}")
 _PATTERN = frozenset("*?[")
 _MOST_FILES = 20_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Live:
-    """What the command `set` changes, until the node ends; None leaves a value as it is."""
-
-    confidence: Fraction | None = None
-    detect_every: Annotated[int, Meta(ge=1, le=100)] | None = None
-    paused: bool | None = None
-    thumbnail_fps: Annotated[float, Meta(ge=0, le=60)] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Saved:
-    """What the command `cameras.set` changes of a camera that is there, for good; None leaves it as it is."""
-
-    name: Name | None = None
-    transport: Literal["auto", "tcp", "udp"] | None = None
-    reader: Literal["auto", "ffmpeg", "gstreamer"] | None = None
-    detect_every: Annotated[int, Meta(ge=1, le=100)] | None = None
-    max_fps: Annotated[float, Meta(ge=0, le=240)] | None = None
-
-    def __post_init__(self) -> None:
-        if self.name is not None:
-            object.__setattr__(self, "name", tidy(self.name))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """The model's file that a node is to run, which somebody has put into its place on the node."""
-
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Content:
-    """A file of the folder.
-
-    Attributes:
-        nodes: For which nodes it holds: identifiers, or patterns of them; none: for all.
-        cameras: For which cameras of these nodes; none: for all.
-        zones: All zones that these cameras shall have; None leaves them as they are. So do the next three.
-        lines: All their lines.
-        masks: All their masks.
-        filters: All their filters.
-        settings: Values until the node ends.
-        camera: Values that the node saves.
-        model: The model of these nodes.
-    """
-
-    nodes: Globs = ()
-    cameras: Globs = ()
-    zones: Annotated[dict[Id, ZoneDefinition], Meta(max_length=limits.ZONES)] | None = None
-    lines: Annotated[dict[Id, LineDefinition], Meta(max_length=limits.ZONES)] | None = None
-    masks: Annotated[dict[Id, MaskDefinition], Meta(max_length=limits.ZONES)] | None = None
-    filters: Annotated[dict[Label, FilterDefinition], Meta(max_length=limits.FILTERS)] | None = None
-    settings: Live = field(default_factory=Live)
-    camera: Saved = field(default_factory=Saved)
-    model: Model | None = None
 
 
 @dataclass(frozen=True)

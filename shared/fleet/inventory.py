@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from shared import limits
 from shared.errors import MessageError
 from shared.fleet.folder import DEFINITIONS, matches
 from shared.mqtt.received import Received
@@ -29,6 +30,10 @@ from shared.wire.messages import (
 STATE = (topics.STATUS, topics.INFO, topics.CAMERAS, topics.CAMERA_STATUS, topics.SETTINGS, topics.ZONES)
 """The topics that say what is in force. Status comes first: it says which nodes there are."""
 MOST_NODES = 50_000
+MOST_CAMERAS = 4 * limits.CAMERAS
+"""Cameras of a node with those that earlier runs have left on the broker."""
+MOST_BYTES = 32_000_000
+"""Bytes of all definitions of one node."""
 LIVE = ("confidence", "detect_every", "paused", "thumbnail_fps")
 """The fields of the settings message that `set` changes."""
 _POLL_S = 0.05
@@ -188,14 +193,17 @@ class Inventory:
         elif row is topics.METRICS:
             node.metrics, node.metrics_at = decode(Metrics, payload), self._clock()
         elif camera is not None:
-            if len(node.cameras) > 1000:
-                raise MessageError("more cameras than a node may have")
+            if camera not in node.cameras and len(node.cameras) >= MOST_CAMERAS:
+                raise MessageError("more cameras than a node may have, even with those of earlier runs")
             one = node.cameras.setdefault(camera, Camera())
             if row is topics.CAMERA_STATUS:
                 one.status = decode(CameraStatus, payload) if payload else None
             elif row is topics.SETTINGS:
                 one.settings = decode(SettingsState, payload) if payload else None
             elif row is topics.ZONES:
+                others = sum(len(known.zones) for known in node.cameras.values()) - len(one.zones)
+                if others + len(payload) > MOST_BYTES:
+                    raise MessageError("more definitions than are kept of a node")
                 one.head = msgspec.json.decode(payload, type=_Head) if payload else None
                 one.zones = payload
 

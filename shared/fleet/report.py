@@ -102,7 +102,7 @@ def summary(plans: Sequence[NodePlan], goal: str) -> str:
     same = sum(not plan.steps and plan.blocked is None for plan in plans)
     parts = [f"{differ} of {len(plans)} nodes differ from {goal}", f"{same} do not"]
     parts += [f"{blocked} cannot be brought there"] if blocked else []
-    parts += [f"{offline} are offline"] if offline else []
+    parts += [f"{offline} offline"] if offline else []
     return ", ".join(parts)
 
 

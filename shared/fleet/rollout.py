@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from shared.asking.requests import MAX_OUTSTANDING
-from shared.errors import ConfigError
+from shared.errors import ConfigError, OutputError
 from shared.fleet.deliver import Delivery, Outcome
 from shared.fleet.health import Before, complaints, streaming
 from shared.fleet.inventory import Inventory, wait_for
@@ -106,11 +106,7 @@ class Rollout:
         self.result = Result()
 
     def run(self, plans: Sequence[NodePlan]) -> Result:
-        """Change the nodes of some plans.
-
-        Raises:
-            OutputError: The journal cannot be written.
-        """
+        """Change the nodes of some plans."""
         with ThreadPoolExecutor(MAX_OUTSTANDING, thread_name_prefix="deliver") as pool:
             left = list(plans)
             for what, batch in self._batches(plans):
@@ -156,7 +152,10 @@ class Rollout:
         node = self._inventory.get(plan.node)
         reason = node.status.reason if node.status else None
         before = Before(node.session, streaming(node), reason, 0.0)
-        outcomes = self._delivery.deliver(plan)
+        try:
+            outcomes = self._delivery.deliver(plan)
+        except OutputError as error:  # without a record, nothing is sent
+            outcomes = [Outcome(plan.node, plan.steps[0], "failed", str(error))]
         self._before[plan.node] = replace(before, session=node.session, changed_at=self._clock())
         return plan.node, outcomes
 

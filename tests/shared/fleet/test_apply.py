@@ -22,7 +22,7 @@ from shared.fleet.plan import NodePlan, plan_node
 from shared.fleet.rollout import Pace, Result, Rollout
 from shared.mqtt.address import MqttSettings
 from shared.wire import topics
-from shared.wire.messages import ZoneDefinition
+from shared.wire.messages import MaskDefinition, ZoneDefinition
 from tests.conftest import Mosquitto, wait_until
 from tests.shared.fleet.simulated import NEW, OLD, Simulated, simulated
 
@@ -92,7 +92,19 @@ def test_each_node_comes_to_what_it_can_and_what_it_cannot_is_said(
     (folder / "a.yaml").write_text(ZONES + "settings: {confidence: 0.4}\n")
     (folder / "m.yaml").write_text(f"nodes: [refuses, loads]\nmodel: {{sha256: '{NEW}'}}\n")
     (folder / "c.yaml").write_text("nodes: [again]\ncamera: {max_fps: 5}\n")
-    names = ["good", "busy", "edited", "races", "deaf", "mute", "dies", "refuses", "loads", "again"]
+    names = [
+        "good",
+        "busy",
+        "clashes",
+        "edited",
+        "races",
+        "deaf",
+        "mute",
+        "dies",
+        "refuses",
+        "loads",
+        "again",
+    ]
     prefix = f"fleet-{version.replace('.', '')}"
     with (
         simulated(broker.url, prefix, names, version) as nodes,
@@ -102,6 +114,12 @@ def test_each_node_comes_to_what_it_can_and_what_it_cannot_is_said(
         edited.definitions.save("till", MINE, {}, 1)
         edited.say(topics.ZONES)
         wait_until(lambda: story.plan("edited").steps[0].version == 2)
+        clashing = MaskDefinition(polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)))
+        nodes["clashes"].definitions.save("till", {}, {}, 1, {"queue": clashing})
+        nodes["clashes"].say(topics.ZONES)
+        wait_until(
+            lambda: (head := story.fleet.inventory.get("clashes").cameras["till"].head) and head.version == 2
+        )
         nodes["races"].on_request = lambda command: _saves_first(nodes["races"], command)
         nodes["busy"].on_request = lambda _: _is_busy_once(nodes["busy"])
         nodes["deaf"].deaf = nodes["mute"].mute = True
@@ -116,6 +134,8 @@ def test_each_node_comes_to_what_it_can_and_what_it_cannot_is_said(
     assert states(result, "loads") == [("model", "done"), *both]
     assert states(result, "again") == [("cameras", "done"), *both], "settings come after the restart"
     assert nodes["again"].live["confidence"] == 0.4
+    assert states(result, "clashes") == [("definitions", "failed"), ("settings", "failed")]
+    assert "'queue' names a zone and a mask" in result.outcomes["clashes"][0].note
     assert states(result, "refuses") == [("model", "failed")]
     assert "copy the wanted file over it" in result.outcomes["refuses"][0].note
     assert states(result, "edited") == [("definitions", "conflict")]
@@ -125,7 +145,7 @@ def test_each_node_comes_to_what_it_can_and_what_it_cannot_is_said(
     assert set(nodes["races"].definitions["till"].zones) == {"mine"}
     for node in ("deaf", "mute", "dies"):
         assert states(result, node) == [("definitions", "unknown")], node
-    assert result.failed == ["deaf", "dies", "edited", "mute", "races", "refuses"]
+    assert result.failed == ["clashes", "deaf", "dies", "edited", "mute", "races", "refuses"]
     kept = {(one.node, one.step.kind): one.state for one in runs.records(run)}
     assert kept["dies", "definitions"] == "unknown"
     assert ("edited", "definitions") not in kept
