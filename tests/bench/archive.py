@@ -47,7 +47,7 @@ class Row:
         rate: Events a second that were wanted.
         sent_per_s: Events a second that were sent.
         stored: Share of the events that were stored when sending had been over for `KEPT_UP_S`.
-        lost: Events that were not stored in the end.
+        lost: Events that were not stored in the end. A real node sends them again; this sender does not.
         acknowledged: Whether the last acknowledgements cover everything.
         p50_ms: Median of the time from an event's making to its commit.
         p99_ms: The same for 99 of 100.

@@ -166,6 +166,7 @@ def test_without_shared_subscriptions_one_worker_subscribes_and_another_takes_it
             wait_until(lambda: len(stored(database, "n0")) == 1, 20)
             with busy(nodes, per_s=50):
                 time.sleep(1.0)
+                assert "receives events" not in second.log
                 first.kill()
                 second.wait_ready()
                 time.sleep(1.0)
