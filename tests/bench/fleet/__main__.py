@@ -72,7 +72,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--watched", type=int, default=0, help="cameras that send detections and pictures")
     parser.add_argument("--fps", type=float, default=10.0, help="detections a second of those")
     parser.add_argument("--tls", action="store_true", help="encrypt all connections")
-    parser.add_argument("--first", choices=["", "names"], default="", help="what the browser asks for")
+    parser.add_argument(
+        "--first",
+        choices=["", "names"],
+        default="names",
+        help="what the browser asks for: names and then 500 nodes, as a page does, or everything at once",
+    )
     parser.add_argument("--keep", type=Path, help="new folder, in which logs and data stay")
     options = parser.parse_args()
     if options.keep is not None and options.keep.exists():

@@ -20,6 +20,8 @@ from broker.__main__ import command
 from broker.certificates import main as certificates
 from tests.conftest import REPO, free_port, wait_for_port
 
+SHOWN = 500
+"""Nodes that the browser shows where it asks for names first."""
 FILES = 65_536
 """Open files that the broker may have, if the system allows it."""
 
@@ -82,7 +84,7 @@ class System:
         folder: For data and logs.
         nodes: How many there will be.
         tls: Whether the broker encrypts.
-        first: What the browser asks for: "names", or "" for everything.
+        first: What the browser asks for: "names" and then some nodes, or "" for everything.
     """
 
     def __init__(self, folder: Path, nodes: int, *, tls: bool, first: str) -> None:
@@ -96,7 +98,7 @@ class System:
         words = [sys.executable, "-m", "viewer_server", "--config", str(config)]
         self.viewer = Program("viewer", words, folder / "viewer.log")
         address = f"ws://127.0.0.1:{self.viewer_port}/ws" + (f"?first={first}" if first else "")
-        words = [sys.executable, "-m", "tests.bench.fleet.browser", address, str(self.notes)]
+        words = [sys.executable, "-m", "tests.bench.fleet.browser", address, str(self.notes), str(SHOWN)]
         self.browser = Program("browser", words, folder / "browser.log")
 
     @property
