@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test test-timing test-brokers test-integrations test-standards test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test test-timing test-brokers test-integrations test-standards test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-fleet bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
@@ -23,6 +23,7 @@ help:
 	@echo "make mutants change the code in thousands of places, one by one, and count what no test notices (MUTANTS=names)"
 	@echo "make check   formatting, lint, types, spelling"
 	@echo "make bench   measurements against other tools (long); bench-pipeline is the part about the whole pipeline"
+	@echo "make bench-fleet  a simulated fleet on a real broker and viewer: where they give way, and how soon they are back (ARGS=--help)"
 	@echo "make soak    broker, node, viewer and browsers at a high rate for 30 minutes: does anything creep (ARGS=--help)"
 	@echo "make docs    write schemas, AsyncAPI and OpenAPI documents, and the references of wire, configuration, commands and REST (examples: capture those anew)"
 	@echo "make site    the documentation as a site: build/site/html/index.html"
@@ -329,6 +330,11 @@ bench-pipeline: .venv/.dev
 	@failed=; for part in pipeline/cost pipeline/live_latency pipeline/rtsp_latency pipeline/many_cameras viewer/many_nodes; do \
 	  echo "== $$part"; $(BIN)/python tests/bench/$$part.py || failed="$$failed $$part"; \
 	done; test -z "$$failed" || { echo "targets missed by:$$failed" >&2; exit 1; }
+
+# 1,000 simulated nodes in two minutes; ARGS="--nodes 10000 --rates 500,1000,2000 --seconds 60 --kills broker,viewer" for a fleet.
+bench-fleet: .venv/.dev
+	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
+	$(BIN)/python -m tests.bench.fleet $(ARGS)
 
 bench-accuracy:
 	$(BIN)/python tests/bench/tracker/accuracy.py --mot $(DATA)/mot15

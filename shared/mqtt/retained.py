@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -17,7 +16,10 @@ STATE_WINDOW = 64
 OFFERED_TOGETHER = 100
 """Most topics of one such attempt."""
 OFFER_AGAIN_S = 0.05
-"""Seconds between attempts to publish state that had to wait."""
+"""Most seconds between attempts to publish state that had to wait."""
+ROOM_FOR = 32
+"""So many acknowledgements make room for the next attempt. An archive acknowledges the events of thousands of
+nodes, and waiting for the time alone would hold it to 1,280 a second."""
 
 
 _VOUCHES = {CAMERA_STATUS: 1, STATUS: 2}
@@ -44,7 +46,8 @@ class Retained:
         self._vouched: set[str] = set()  # statuses of nodes that this connection has had
         self._unconfirmed: deque[Sent] = deque()
         self._connected = False
-        self._offering = threading.Event()
+        self._offering, self._made_room = threading.Event(), threading.Event()
+        self._acknowledged = 0
         self._closing = False
 
     def start(self) -> None:
@@ -56,6 +59,15 @@ class Retained:
         """Stop that thread."""
         self._closing = True
         self._offering.set()
+        self._made_room.set()
+
+    def acknowledged(self) -> None:
+        """Note that the broker has acknowledged a message; called from the network thread."""
+        if self._waiting:
+            self._acknowledged += 1
+            if self._acknowledged >= ROOM_FOR:
+                self._acknowledged = 0
+                self._made_room.set()
 
     @property
     def waiting(self) -> int:
@@ -150,7 +162,8 @@ class Retained:
 
     def _offer_again(self) -> None:
         while self._offering.wait() and not self._closing:
-            time.sleep(OFFER_AGAIN_S)
+            self._made_room.wait(OFFER_AGAIN_S)
+            self._made_room.clear()
             with self._lock:
                 if self._connected:  # otherwise the next connection starts with all state
                     self._publish_all(list(islice(self._waiting, OFFERED_TOGETHER)))

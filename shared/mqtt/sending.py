@@ -238,5 +238,6 @@ class Sending:
             self.dropped["refused"] += 1
             if self._once(f"publish {reason}"):
                 log.error("the broker refused a message: %s; check its access control list", reason)
+        self._state.acknowledged()
         for listener in self.on_acknowledged:
             listener(mid, not reason.is_failure)

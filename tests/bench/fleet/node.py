@@ -15,8 +15,9 @@ from tests.bench.fleet.messages import CAMERA, PREFIX, Template
 
 IN_FLIGHT = 20
 """Events on their way at a time, as in a real outbox."""
-PATIENCE_S = 3.0
-"""How long without progress until events are sent again, as in a real outbox."""
+PATIENCE_S, MOST_PATIENCE_S, TRIED = 3.0, 60.0, 20
+"""How long without progress until events are sent again, as in a real outbox. From the second time in a row on,
+only some are tried, and the wait doubles."""
 STATE_IN_FLIGHT = 64
 KEEPALIVE_S = 8
 LATE_US = 5_000_000
@@ -68,6 +69,7 @@ class Node:
         self._state: deque[Template] = deque()
         self._state_in_flight: set[int] = set()
         self._progress_s = 0.0
+        self._waits = 0  # since the archive has acknowledged something
         self._newest_sent = 0
         self.ready = False
 
@@ -162,12 +164,14 @@ class Node:
 
     def check(self, now: float) -> None:
         """Send again what the archive has not acknowledged for too long."""
-        if self._held and self.ready and now - self._progress_s > PATIENCE_S:
-            self._send_again()
+        wait_s = min(PATIENCE_S * 2 ** max(0, self._waits - 1), MOST_PATIENCE_S)
+        if self._held and self.ready and now - self._progress_s > wait_s:
+            self._waits += 1
+            self._send_again(TRIED if self._waits > 1 else None)
 
-    def _send_again(self) -> None:
+    def _send_again(self, most: int | None = None) -> None:
         self._progress_s = time.monotonic()
-        again = [number for number in self._held if number not in self._in_flight.values()]
+        again = [number for number in self._held if number not in self._in_flight.values()][:most]
         self._tally.sent_again += sum(number <= self._newest_sent for number in again)
         self._to_send = deque(again)
         self._flush_events()
@@ -208,6 +212,9 @@ class Node:
             self._tally.acknowledged_s.append((now, now - sent_s))
         if done:
             self._progress_s = now if self._held else 0.0
+            silent, self._waits = self._waits > 1, 0
+            if silent:  # it is back, and lacks what came meanwhile
+                self._send_again()
 
     def _say_state(self, which: tuple[Template, ...]) -> None:
         self._state.extend(one for one in which if one not in self._state)
