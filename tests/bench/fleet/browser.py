@@ -2,7 +2,7 @@
 
     python -m tests.bench.fleet.browser URL FILE SHOWN
 
-It shows so many nodes, as a page does that has asked for names first; or all, where URL does not ask for them.
+It shows so many nodes, as a page does that has asked for names first; else all of them.
 It is a process of its own, so that the simulator's work does not delay it. Each line of FILE has the wall
 clock in seconds and the age of an event in milliseconds.
 """

@@ -16,8 +16,8 @@ from tests.bench.fleet.messages import CAMERA, PREFIX, Template
 IN_FLIGHT = 20
 """Events on their way at a time, as in a real outbox."""
 PATIENCE_S, MOST_PATIENCE_S, TRIED = 3.0, 60.0, 20
-"""How long without progress until events are sent again, as in a real outbox. From the second time in a row on,
-only some are tried, and the wait doubles."""
+"""How long without progress until events are sent again, as in a real outbox. From the second time in a row
+on, only some are tried, and the wait doubles."""
 STATE_IN_FLIGHT = 64
 KEEPALIVE_S = 8
 LATE_US = 5_000_000
