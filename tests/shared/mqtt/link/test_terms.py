@@ -58,7 +58,7 @@ def test_no_more_messages_are_in_flight_than_the_broker_takes(receive_maximum: i
 
 
 def test_a_broker_that_says_nothing_gets_as_many_as_before_even_after_one_that_took_few() -> None:
-    with ScriptedBroker({"ReceiveMaximum": 2}, {}, ack_s=0.5) as broker, connected(broker.url) as client:
+    with ScriptedBroker({"ReceiveMaximum": 2}, {}, ack_s=3.0) as broker, connected(broker.url) as client:
         broker.hang_up()
         wait_until(lambda: client.connections == 2 and client.connected)
         for _ in range(20):
