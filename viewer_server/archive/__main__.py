@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared import log, settings
 from shared.errors import DarnerError
-from shared.program import Parser, called, need
+from shared.program import UNREAD, Parser, called, need, nobody_reads
 from shared.secrets.arguments import hide_arguments
 from viewer_server.archive.config import ArchiveConfig
 
@@ -51,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from viewer_server.archive import start  # imports psycopg, which is in an extra
 
         if given.print_sql:
-            print(start.sql(config.database.schema), end="")
+            try:
+                print(start.sql(config.database.schema), end="", flush=True)
+            except BrokenPipeError:
+                nobody_reads()
+                return UNREAD
             return 0
         return start.check(config) if given.check else start.run(config)
     except DarnerError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import secrets
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +78,16 @@ def place(settings: DatabaseSettings) -> Place:
     if said.get("password"):  # an address without one holds no secret
         known.keep(str(said["password"]))
         keep_address(words)
-    at = ":".join(str(said[key]) for key in ("host", "port") if said.get(key))
-    names = [f"database {said.get('dbname', 'by libpq')!r}", f"at {at}" if at else ""]
-    return Place(words, settings.schema, " ".join(name for name in names if name))
+    return Place(words, settings.schema, _shown(said))
+
+
+def _shown(said: Mapping[str, object]) -> str:
+    if "service" in said:
+        return f"database of the service {str(said['service'])!r}"
+    name = said.get("dbname") or os.environ.get("PGDATABASE")
+    where = said.get("host") or os.environ.get("PGHOST") or "this machine's socket"
+    port = said.get("port") or os.environ.get("PGPORT")
+    return f"database{f' {name!r}' if name else ''} at {where}{f':{port}' if port else ''}"
 
 
 def connect(at: Place) -> Connection:

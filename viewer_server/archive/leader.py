@@ -93,6 +93,11 @@ class Leader:
         self.wake.set()
         self._thread.join(2.0)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def look(self) -> Look:
         """What a watchdog sees of the thread, which may have to wait for the database as long as it takes."""
         return Look(self._turns, frozen_s=math.inf)

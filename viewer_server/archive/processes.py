@@ -51,9 +51,13 @@ def serve(config: ArchiveConfig, at: Place, archive: str, notifier: Notifier) ->
             )
             with Watchdog(stages, _say_late, _end_frozen, notifier.well):
                 notifier.ready("stores events")
-                while not stop.wait(1.0) and os.getppid() == parent:
+                while not stop.wait(1.0) and os.getppid() == parent and worker.alive:
                     continue
+                died = not worker.alive
                 notifier.stopping()
+    if died:
+        log.error("a thread ended through a fault in the archive, so its process ends")
+        return 1
     for error in refusals[:1]:
         log.error("%s", error)
     return refusals[0].exit_code if refusals else 0

@@ -96,6 +96,11 @@ class Worker:
         self._thread.join(END_S)
         self._stack.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its threads run; a fault of ours may have ended one."""
+        return self._thread.is_alive() and self.leader.alive
+
     def look(self) -> Look:
         """What a watchdog sees of the thread that stores.
 
@@ -163,9 +168,8 @@ class Worker:
         if wanted == self._subscribed:
             if wanted and not self._receives and self._client.subscribed:
                 self._receives = True
-                log.info(
-                    "receives events%s", " with the other workers" if wanted.startswith("$share") else ""
-                )
+                how = f"by the shared subscription {self._group}" if wanted.startswith("$share") else "alone"
+                log.info("receives events %s", how)
             return
         if wanted and not self._client.connected:
             return
@@ -187,12 +191,17 @@ class Worker:
             for name, value in found[1].items():
                 if getattr(event, name) != value:
                     raise MessageError(f"the topic says {name} {value}, the event {getattr(event, name)}")
+            one = row(event, now_us())
         except MessageError as error:
             self._broken += 1
             if self._once(received.topic):
                 log.warning("%r: skipped an event: %s (said once for this topic)", received.topic, error)
             return None
-        one = row(event, now_us())
+        except Exception:  # a fault of ours must cost one event, not the archive
+            self._broken += 1
+            if self._once("fault"):
+                log.exception("an event on %r was skipped through a fault in the archive", received.topic)
+            return None
         if one is None:
             self._unnumbered += 1
             if self._once("unnumbered"):

@@ -67,6 +67,14 @@ def test_a_broker_that_says_nothing_gets_as_many_as_before_even_after_one_that_t
         assert broker.most == [0, 20]
 
 
+@pytest.mark.parametrize(("announced", "shares"), [({}, True), ({"SharedSubscriptionAvailable": 0}, False)])
+def test_whether_a_broker_has_shared_subscriptions_is_what_it_says(
+    announced: dict[str, object], shares: bool
+) -> None:
+    with ScriptedBroker(announced) as broker, connected(broker.url) as client:
+        assert client.shares is shares
+
+
 def test_a_message_over_the_announced_limit_is_not_sent() -> None:
     with ScriptedBroker({"MaximumPacketSize": 1000}) as broker, connected(broker.url) as client:
         assert not client.publish(topics.EVENTS, EVENTS, bytes(1000))
