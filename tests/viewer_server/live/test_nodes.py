@@ -280,6 +280,15 @@ def test_a_mailbox_has_room_for_all_that_quotas_allow() -> None:
     assert box.max_states >= 50_000
 
 
+def test_a_node_whose_description_is_cleared_is_counted_no_longer() -> None:
+    shown = Shown()
+    shown.apply(info("c"), camera())
+    assert shown.state.census() == (1, 1)
+    shown.apply(received("n/info", raw=b""))
+    assert shown.state.census() == (0, 1), "its camera has announced itself"
+    assert shown.state.nodes == set()
+
+
 def test_any_order_of_announcing_and_clearing_leaves_the_counts_right() -> None:
     """What is counted is what is there: else room would be lost for ever."""
     source = random.Random(1)
