@@ -37,6 +37,10 @@ OLD, NEW = "0" * 64, "1" * 64
 """SHA-256 of the model that nodes run, and of another one."""
 
 
+LIVE = {"confidence": 0.25, "detect_every": 1, "paused": False, "thumbnail_fps": 5.0}
+"""The settings of its configuration, which hold again after each start."""
+
+
 class Simulated:
     """A node with one camera.
 
@@ -57,14 +61,9 @@ class Simulated:
         self, tell: Callable[[topics.Topic, str, bytes], object], prefix: str, name: str, camera: str = "till"
     ) -> None:
         self._tell, self._prefix, self.name, self.camera = tell, prefix, name, camera
-        self._runs = 0
+        self._runs, self._away = 0, False
         self.definitions = DefinitionStore(None, {camera: CameraSettings(source="rtsp://box/1")})
-        self.live: dict[str, Any] = {
-            "confidence": 0.25,
-            "detect_every": 1,
-            "paused": False,
-            "thumbnail_fps": 5.0,
-        }
+        self.live: dict[str, Any] = dict(LIVE)
         self.entry = CameraEntry(source="rtsp://box/1", login=False, origin="configuration")
         self.saved_version = 0
         self.why_not: str | None = None
@@ -85,6 +84,8 @@ class Simulated:
     def start(self) -> None:
         """Start, again or for the first time, and say everything."""
         self._runs += 1
+        self.live |= LIVE
+        self._away = False
         self.say(
             topics.ZONES, topics.SETTINGS, topics.CAMERA_STATUS, topics.INFO, topics.CAMERAS, topics.STATUS
         )
@@ -151,7 +152,7 @@ class Simulated:
     def answer(self, client: Client, received: Received, command: str) -> None:
         """Answer a request."""
         self.asked.append(command)
-        if self.deaf:
+        if self.deaf or self._away:
             return
         handlers = {
             "zones.set": self._zones,
@@ -190,6 +191,7 @@ class Simulated:
         self.saved_version += 1
         self.say(topics.CAMERAS)
         if restarts:
+            self._away = True
             self.end()
             threading.Timer(0.1, self.start).start()
         return {"version": self.saved_version, "restarts": restarts}
