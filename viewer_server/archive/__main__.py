@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from shared.errors import DarnerError
 from shared.program import UNREAD, Parser, called, need, nobody_reads
 from shared.secrets.arguments import hide_arguments
 from viewer_server.archive.config import ArchiveConfig
+
+logger = logging.getLogger("darner.archive")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,12 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         need("psycopg", extra="postgres")
         log.setup()
-        database = [f"database.url={given.database}"] if given.database is not None else []
+        url = [f"database.url={given.database}"] if given.database is not None else []
         config = settings.load(
-            ArchiveConfig, file=given.config, environment=os.environ, overrides=[*given.set, *database]
+            ArchiveConfig, file=given.config, environment=os.environ, overrides=[*given.set, *url]
         )
         log.setup(config.log_level)
-        from viewer_server.archive import start  # imports psycopg, which is in an extra
+        from viewer_server.archive import database, start  # import psycopg, which is in an extra
+
+        if given.database is not None and database.holds_password(given.database):
+            logger.warning(
+                "--database has a password, which others may see there: give PGPASSFILE or "
+                "database.url_file instead"
+            )
 
         if given.print_sql:
             try:

@@ -81,6 +81,14 @@ def place(settings: DatabaseSettings) -> Place:
     return Place(words, settings.schema, _shown(said))
 
 
+def holds_password(words: str) -> bool:
+    """Whether an address holds a password."""
+    try:
+        return bool(conninfo.conninfo_to_dict(words).get("password"))
+    except psycopg.ProgrammingError:
+        return False
+
+
 def _shown(said: Mapping[str, object]) -> str:
     if "service" in said:
         return f"database of the service {str(said['service'])!r}"
