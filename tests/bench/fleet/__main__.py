@@ -76,7 +76,7 @@ def _options() -> argparse.Namespace:
         "--first",
         choices=["", "names"],
         default="names",
-        help="what the browser asks for: names and then 500 nodes, as a page does, or everything at once",
+        help="what the browser asks for: names and then 200 nodes, as a page does, or everything at once",
     )
     parser.add_argument("--keep", type=Path, help="new folder, in which logs and data stay")
     options = parser.parse_args()

@@ -20,8 +20,8 @@ from broker.__main__ import command
 from broker.certificates import main as certificates
 from tests.conftest import REPO, free_port, wait_for_port
 
-SHOWN = 500
-"""Nodes that the browser shows where it asks for names first."""
+SHOWN = 200
+"""Nodes that the browser shows where it asks for names first: the viewer reads messages of at most 8 kB."""
 FILES = 65_536
 """Open files that the broker may have, if the system allows it."""
 
