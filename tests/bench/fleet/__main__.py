@@ -40,9 +40,9 @@ def main() -> int:
         folder = options.keep or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="darner-fleet-"))
         )
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)  # Mosquitto, started by root, reads it as another user
-        system = System(folder, options.nodes, tls=options.tls, first=options.first)
+        system = System(folder, options.nodes, tls=options.tls, first=options.first, watched=options.watched)
         stack.callback(system.stop)
         system.start()
         tls = ssl.create_default_context(cafile=system.ca) if options.tls else None
@@ -69,7 +69,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--connects", type=float, default=500.0, help="connections a second at the start")
     parser.add_argument("--kills", type=_words, default=["broker"], help="broker, viewer, both, or none")
     parser.add_argument("--down", type=float, default=1.0, help="seconds until what was killed starts again")
-    parser.add_argument("--watched", type=int, default=0, help="cameras that send detections and pictures")
+    parser.add_argument(
+        "--watched",
+        type=int,
+        default=0,
+        help="cameras at which the browser looks: they send detections and pictures",
+    )
     parser.add_argument("--fps", type=float, default=10.0, help="detections a second of those")
     parser.add_argument("--tls", action="store_true", help="encrypt all connections")
     parser.add_argument(

@@ -84,10 +84,11 @@ class System:
         folder: For data and logs.
         nodes: How many there will be.
         tls: Whether the broker encrypts.
+        watched: Cameras whose frames the browser takes.
         first: What the browser asks for: "names" and then some nodes, or "" for everything.
     """
 
-    def __init__(self, folder: Path, nodes: int, *, tls: bool, first: str) -> None:
+    def __init__(self, folder: Path, nodes: int, *, tls: bool, first: str, watched: int) -> None:
         self.folder, self._nodes, self._tls = folder, nodes, tls
         self.broker_port, self.viewer_port = free_port(), free_port()
         self.history = folder / "history.db"
@@ -98,7 +99,8 @@ class System:
         words = [sys.executable, "-m", "viewer_server", "--config", str(config)]
         self.viewer = Program("viewer", words, folder / "viewer.log")
         address = f"ws://127.0.0.1:{self.viewer_port}/ws" + (f"?first={first}" if first else "")
-        words = [sys.executable, "-m", "tests.bench.fleet.browser", address, str(self.notes), str(SHOWN)]
+        words = [sys.executable, "-m", "tests.bench.fleet.browser", address, str(self.notes)]
+        words += [str(SHOWN), str(watched)]
         self.browser = Program("browser", words, folder / "browser.log")
 
     @property
@@ -160,7 +162,8 @@ class System:
             lines = [f"{word} {self.ca.parent}/{file}" for word, file in _TLS.items()]
             listener = f"listener {self.broker_port} 127.0.0.1\n"
             config.write_text(config.read_text().replace(listener, listener + "\n".join(lines) + "\n"))
-            for file in _TLS.values():  # Mosquitto, started by root, reads it as another user
+            self.ca.parent.chmod(0o755)  # Mosquitto, started by root, reads it as another user
+            for file in _TLS.values():
                 (self.ca.parent / file).chmod(0o644)
         return words
 
