@@ -310,7 +310,7 @@ site: .cache/site/ready
 DATA := ../shared/data
 bench: .venv/.dev
 	$(call need,command -v mosquitto_sub && { command -v mosquitto || test -x /usr/sbin/mosquitto; },mosquitto mosquitto-clients)
-	@failed=; for part in wire/publish_path tracker/cost "detector/nms_cost --threads 1" wire/metrics_cost viewer/load detector/cost; do \
+	@failed=; for part in wire/publish_path wire/receive_cost tracker/cost "detector/nms_cost --threads 1" wire/metrics_cost viewer/load detector/cost; do \
 	  echo "== $$part"; $(BIN)/python tests/bench/$$(echo $$part | sed 's/ \|$$/.py /') || failed="$$failed, $$part"; \
 	done; \
 	test -d $(DATA) || echo "no ground truth in $(DATA): accuracy is not measured"; \

@@ -131,6 +131,8 @@ class Run:
         )
         print(f"sent again: {self._tally.sent_again}; refused by the broker: {self._tally.refused}")
         print(f"skipped by the viewer: {numbers.get('messages_refused_total', 0):g}")
+        if self._options.watched:
+            print(f"frames sent to the browser: {numbers.get('frames_sent_total', 0):g}")
         for name, value in numbers.items():
             if name.startswith("limit "):
                 print(f"the viewer's {name}: {value:g}")
