@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import re
 import signal
@@ -450,3 +451,18 @@ def test_the_worker_does_not_outlive_a_killed_master(viewer: ViewerProcess) -> N
         viewer.stop(signal.SIGKILL)
         psutil.wait_procs([worker], timeout=15)
         assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_names_come_first_where_the_address_asks_for_it_and_for_nothing_else(
+    idle_viewer: ViewerProcess,
+) -> None:
+    address = f"ws://127.0.0.1:{idle_viewer.port}/ws?first="
+    with closed(client_library.create_connection(f"{address}names", origin=idle_viewer.url)) as ws:
+        hello, _, live = itertools.islice(messages(ws), 3)
+        assert (hello["type"], live["type"]) == ("hello", "live")
+        ws.send('{"type": "show", "cameras": [["n", "c"], "nonsense", [1]]}')
+        assert next(messages(ws)) == {"type": "shown"}
+    with pytest.raises(client_library.WebSocketBadStatusException) as refused:
+        client_library.create_connection(f"{address}all", origin=idle_viewer.url)
+    assert refused.value.status_code == 400
+    assert b"first='all' is unknown: say first=names, or nothing." in (refused.value.resp_body or b"")
