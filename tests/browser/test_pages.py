@@ -72,7 +72,8 @@ def viewer(
     broker: Mosquitto, past: Past, edge: FakeEdge, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ViewerProcess]:
     keys = f"history.path={past.path}", "mqtt.prefix=pages/v1"
-    with ViewerProcess(broker.url, tmp_path_factory.mktemp("viewer"), *keys) as process:
+    folder = tmp_path_factory.mktemp("viewer")
+    with ViewerProcess(broker.url, folder, *keys) as process, process.watching():
         edge.announce("yard")
         edge.zones("yard", SQUARE, GATE)
         process.wait(broker_connected=True, cameras=1)

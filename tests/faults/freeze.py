@@ -14,7 +14,7 @@ STAGES = {
     "capture": ("edge_node.detect.stages", "Detect.ready", ""),
     "infer": ("edge_node.detect.stages", "Detect.submit", ""),
     "watch": ("edge_node.publish.publisher", "Publisher.publish_all", ""),
-    "thumbnails": ("edge_node.publish.thumbnails", "Thumbnails.encode", ""),
+    "thumbnails": ("edge_node.publish.thumbnails.choosing", "Thumbnails.encode", ""),
     "publish": ("shared.mqtt.client", "Client.publish", "publish"),
     "outbox": ("edge_node.outbox.sender", "Sender.send", ""),
     "disk": ("edge_node.outbox.event_file", "EventFile._transact", ""),

@@ -54,7 +54,11 @@ linux = pytest.mark.skipif(
 @linux
 def test_memory_does_not_grow_with_what_has_passed(own_broker: Any, tmp_path: Path) -> None:
     history = f"history.path={tmp_path / 'history.db'}"
-    with ViewerProcess(own_broker.url, tmp_path, history) as viewer, FakeEdge(own_broker.url) as edge:
+    with (
+        ViewerProcess(own_broker.url, tmp_path, history) as viewer,
+        FakeEdge(own_broker.url) as edge,
+        viewer.watching(),
+    ):
         edge.announce("yard")
         edge.zones("yard", {"square": ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)))}, {})
         viewer.wait(cameras=1)
