@@ -30,6 +30,7 @@ from edge_node.inbound.frigate import Board
 from shared import collected, settings
 from shared.definitions.problems import problems
 from shared.errors import ConfigError, ConflictError, MessageError, SourceError
+from shared.mqtt.link.reading import Malformed, Reading, read_publish
 from shared.mqtt.received import Received
 from shared.pictures import read_header, refusal
 from shared.replay import recording
@@ -170,6 +171,25 @@ def paths(data: bytes) -> None:
         assert row.path(PREFIX, **ids) == path
 
 
+def packets(data: bytes) -> None:
+    """What a broker sends is malformed, or the same messages in whatever pieces it comes."""
+    whole = _received([data])
+    half = len(data) // 2
+    assert _received([data[:half], data[half:]]) == whole
+
+
+def _received(pieces: list[bytes]) -> list[Received]:
+    reading, found = Reading(), list[Received]()
+    try:
+        for piece in pieces:
+            for first, body in reading.packets(piece):
+                if first & 0xF0 == 0x30:
+                    found.append(read_publish(first, body, v5=True)[0])
+    except Malformed:
+        pass
+    return found
+
+
 class _Listener:
     """Stands for a connection, and keeps what is published."""
 
@@ -269,6 +289,7 @@ TARGETS: dict[str, Target] = {
     "frames": frames,
     "metadata": metadata,
     "overrides": overrides,
+    "packets": packets,
     "paths": paths,
     "pictures": pictures,
     "recordings": recordings,
