@@ -144,11 +144,11 @@ def test_a_refusal_that_waiting_does_not_cure_ends_the_program_once_every_addres
 def test_an_address_that_hangs_up_is_named_once_after_each_time_that_it_has_worked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as broker, connecting(broker) as client:
+    with socket.create_server(("127.0.0.1", 0)) as broker, connecting(broker) as waiting:
         for _ in range(2):
             with accepted(broker) as works:
                 works.sendall(CONNACK)
-                assert client.wait_connected(10)
+                assert waiting.wait_connected(10)
             for _ in range(2):
                 accepted(broker).close()
         accepted(broker).close()
