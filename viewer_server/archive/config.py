@@ -83,7 +83,13 @@ class ArchiveSettings:
         ),
     ] = 20_000
     boots: Annotated[
-        int, Meta(ge=2, le=10_000, description="Maximum starts of a node whose events are acknowledged")
+        int,
+        Meta(
+            ge=2,
+            le=10_000,
+            description="Maximum starts of a node whose events are acknowledged; with more than 3000 "
+            "nodes fewer",
+        ),
     ] = 64
 
 

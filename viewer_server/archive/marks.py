@@ -21,6 +21,8 @@ log = logging.getLogger("darner.archive")
 
 MAX_ABOVE_TOTAL = 500_000
 """Stored numbers above a hole, of all nodes together: some 60 bytes of memory each."""
+MAX_BOOTS = 200_000
+"""Boots of all nodes together, some 700 bytes of memory each: with many nodes, each has room for fewer."""
 SAY_AGAIN_S = 10.0
 
 
@@ -105,7 +107,7 @@ class Marks:
         self.added[key] += arrival.added
         self._count(key, progress)
         self._relieve(key)
-        while len(boots) > self._most:
+        while len(boots) > min(self._most, max(2, MAX_BOOTS // len(self._nodes))):
             self._forget((node, next(iter(boots))))
 
     def changed(self) -> list[Mark]:

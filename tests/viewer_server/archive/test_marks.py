@@ -114,6 +114,18 @@ def test_of_too_many_boots_the_one_heard_of_longest_ago_is_forgotten() -> None:
     assert [one.boot for one in marks.changed()] == ["b-1", "b-3"]
 
 
+def test_many_nodes_have_room_for_fewer_boots_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viewer_server.archive.marks.MAX_BOOTS", 9)
+    marks = Marks(Clock(), 64)
+    for node in ("a", "b", "c"):
+        for boot in range(5):
+            marks.take((node, f"b-{boot}"), held([1]))
+    kept = [(one.node, one.boot) for one in marks.changed()]
+    assert kept == [("a", f"b-{n}") for n in range(5)] + [
+        (n, f"b-{k}") for n in "b" for k in (1, 2, 3, 4)
+    ] + [("c", f"b-{n}") for n in (2, 3, 4)]
+
+
 def test_a_boot_that_was_forgotten_goes_on_with_what_is_stored_of_it() -> None:
     marks = Marks(Clock(), 8, stored=lambda key: range(1, 10) if key == BOX else ())
     marks.take(BOX, held([10]))
