@@ -201,7 +201,7 @@ def looking(port: int, cameras: list[Camera] | None, credit: int = 1_000_000) ->
         thread.join(5)
 
 
-def first_picture_s(port: int, camera: Camera) -> float:
+def first_picture_s(port: int, node: str, camera: str) -> float:
     """How long a page waits from its look at a camera until it has a picture of it, seconds."""
     origin = f"http://127.0.0.1:{port}"
     with closing(create_connection(f"ws://127.0.0.1:{port}/ws?first=names", origin=origin, timeout=20)) as ws:
@@ -209,7 +209,7 @@ def first_picture_s(port: int, camera: Camera) -> float:
             pass
         ws.send(json.dumps({"type": "ready", "frames": 1}))
         start = time.perf_counter()
-        ws.send(json.dumps({"type": "watch", "cameras": [[camera.node, camera.name]]}))
+        ws.send(json.dumps({"type": "watch", "cameras": [[node, camera]]}))
         while ws.recv_data()[0] != ABNF.OPCODE_BINARY:
             pass
         return time.perf_counter() - start
@@ -293,7 +293,7 @@ def measure(count: int, options: argparse.Namespace) -> list[dict[str, Any]]:
         sending = Thread(target=lambda: [None for _ in media(over)], daemon=True)
         sending.start()
         chosen = random.Random(1).sample(nodes.cameras[ON_A_PAGE:], LOOKS)
-        waited = sorted(first_picture_s(port, camera) * 1e3 for camera in chosen)
+        waited = sorted(first_picture_s(port, camera.node, camera.name) * 1e3 for camera in chosen)
         over.set()
         sending.join()
         over = Event()
