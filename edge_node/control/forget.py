@@ -126,7 +126,7 @@ def _listed(found: Sequence[str], node: str, settings: MqttSettings) -> Iterable
     for path in found:
         if path.startswith(state):
             levels = path.removeprefix(state).split("/")
-            groups["/".join(levels[:2] if levels[0] in ("camera", "ack") else levels[:1])] += 1
+            groups["/".join(levels[:2] if levels[0] in ("camera", "ack", "interest") else levels[:1])] += 1
         else:
             mirrored = path.startswith(f"{node}/{topics.ONVIF_EVENT.pattern}/")
             yield f"  {path}  ({'a property of ONVIF' if mirrored else 'a device of Home Assistant'})"

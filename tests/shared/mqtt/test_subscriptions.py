@@ -94,6 +94,20 @@ def test_what_is_no_longer_wanted_does_not_come_also_after_a_reconnect(own_broke
         assert take(reader)[0].topic == "end"
 
 
+def test_many_filters_at_once_all_hold_also_after_a_reconnect(own_broker: MosquittoProcess) -> None:
+    wanted = [f"many/{number}" for number in range(20)]
+    with connected(own_broker.url) as reader, connected(own_broker.url) as writer:
+        reader.subscribe(wanted)
+        reader.unsubscribe(wanted[10:12])
+        reader.cut()
+        wait_until(lambda: reader.connections == 2)
+        assert reader.wait_subscribed(10)
+        for topic in wanted:
+            assert writer.publish(topics.EVENTS, topic, b"x")
+        heard = [reader.received.get(10).topic for _ in range(18)]
+    assert heard == wanted[:10] + wanted[12:]
+
+
 def test_what_is_published_after_subscribed_comes(broker: Mosquitto) -> None:
     for _ in range(20):
         with connected(broker.url) as reader, connected(broker.url) as writer:

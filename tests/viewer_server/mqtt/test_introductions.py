@@ -57,6 +57,16 @@ def test_who_introduces_itself_is_not_asked_for() -> None:
     assert not asker.filters
 
 
+def test_a_camera_of_which_only_its_nodes_metrics_speak_is_asked_for() -> None:
+    asker = Asker()
+    asker.introductions.heard_cameras("shop", ["yard"])
+    asker.now_s = AFTER_S
+    asker.introductions.heard_cameras("shop", ["yard"])
+    assert asker.filters == {"p/shop/camera/yard/status", "p/shop/camera/yard/zones"}
+    asker.hear(topics.CAMERA_STATUS, **IDS)
+    assert not asker.filters
+
+
 def test_one_node_cannot_use_up_what_may_be_asked_for() -> None:
     asker = Asker()
     for _ in range(2):

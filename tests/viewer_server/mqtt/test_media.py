@@ -35,7 +35,7 @@ class Broker:
         self.filters: set[str] = set()
         self.calls = 0
         self.hub = Hub(State(topics.DEFAULT_PREFIX, clock=lambda: self.now_s), 9, {})
-        interests = Interests(self, topics.DEFAULT_PREFIX, "s", str, self.hub.online, 9)
+        self.interests = interests = Interests(self, topics.DEFAULT_PREFIX, "s", str, self.hub.online, 9)
         self.media = Media(self, topics.DEFAULT_PREFIX, self.hub, interests, lambda: self.now_s, most)
         self.announce(*cameras)
 
