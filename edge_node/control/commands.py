@@ -236,12 +236,15 @@ class _Asked(msgspec.Struct):
     transaction: Text | None = None
 
 
+_ASKED = msgspec.json.Decoder(_Asked)
+
+
 def _transaction(payload: bytes) -> str | None:
     """The request's transaction, even if the rest of the request breaks the contract or is no JSON."""
     if is_picture(payload) or len(payload) > limits.PAYLOAD_BYTES:
         return None
     try:
-        return msgspec.json.decode(payload, type=_Asked).transaction
+        return _ASKED.decode(payload).transaction
     except msgspec.ValidationError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -22,6 +22,9 @@ class _Named(msgspec.Struct):
     schema: object = msgspec.UNSET
 
 
+_NAMED = msgspec.json.Decoder(_Named)
+
+
 def encode(message: object) -> bytes:
     """Write a message (a dataclass of this package) as compact JSON in UTF-8."""
     return orjson.dumps(message)
@@ -46,10 +49,7 @@ def decode(kind: type[M], payload: bytes) -> M:
         # msgspec checks while it parses: otherwise a megabyte of nonsense would become 30 MB of objects.
         message = msgspec.json.decode(payload, type=kind)
         # Ours begin with it. Others are read once more, only for this field.
-        unnamed = (
-            not payload.startswith(b'{"schema":')
-            and msgspec.json.decode(payload, type=_Named).schema is msgspec.UNSET
-        )
+        unnamed = not payload.startswith(b'{"schema":') and _NAMED.decode(payload).schema is msgspec.UNSET
     except msgspec.ValidationError as error:
         raise MessageError(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
