@@ -8,15 +8,20 @@ from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import MalformedPacket  # type: ignore[attr-defined]  # where it has been in all versions
+from paho.mqtt.reasoncodes import ReasonCode
 
-from shared.mqtt.link.reading import Malformed, Reading, read_publish
+from shared.log import Once
+from shared.mqtt.link.reading import LONGEST, Malformed, Reading, read_publish
 from shared.mqtt.received import Received
 
 log = logging.getLogger("darner.mqtt")
 
 CHUNK = 65_536
 """Bytes that are read at a time. Between two chunks paho writes, and looks whether it has to send a ping."""
+_PUBACK, _PUBREC = b"\x40\x02", b"\x50\x02"
+"""How the answers to messages at QoS 1 and 2 begin."""
 
 
 class PahoReader(paho.Client):
@@ -31,7 +36,9 @@ class PahoReader(paho.Client):
     def __init__(self, *given: Any, **named: Any) -> None:
         self._reading = Reading()
         self._read_from: object = None
+        self._accepted = False  # whether the broker has answered to our CONNECT
         self._acknowledgements = bytearray()
+        self._once = Once()
         super().__init__(*given, **named)
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:  # noqa: ARG002 - paho's signature
@@ -41,6 +48,7 @@ class PahoReader(paho.Client):
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         if sock is not self._read_from:
             self._read_from = sock
+            self._accepted = False
             self._reading.clear()
             self._acknowledgements.clear()
         try:
@@ -71,11 +79,15 @@ class PahoReader(paho.Client):
         """Handle the packets that are whole."""
         v5 = self._protocol == paho.MQTTv5
         for first, body in self._reading.packets(received):
-            if first & 0xF0 == paho.PUBLISH:
+            if first & 0xF0 == paho.PUBLISH and self._accepted:
                 message, number = read_publish(first, body, v5=v5)
-                self._give(message)
+                if len(body) < LONGEST:
+                    self._give(message)
+                elif self._once(message.topic):
+                    log.warning("%r: skipped a message of over %d bytes", message.topic, LONGEST)
                 if number:
-                    self._acknowledgements += b"\x40\x02" + number
+                    # The answer to PUBREC is a PUBREL, for which paho has its own answer.
+                    self._acknowledgements += (_PUBREC if message.qos == 2 else _PUBACK) + number
             else:
                 self.acknowledge()
                 result = self._packet(first, body)
@@ -93,12 +105,33 @@ class PahoReader(paho.Client):
             log.exception("a message on %r was lost through a fault of ours", message.topic)
 
     def _packet(self, first: int, body: bytes) -> MQTTErrorCode:
-        """Let paho handle a packet that is no message."""
+        """Let paho handle a packet that is no message.
+
+        Raises:
+            Malformed: The broker sends something else than a CONNACK first, or a second one.
+        """
+        answers = first & 0xF0 == paho.CONNACK
+        if answers == self._accepted:
+            raise Malformed("a connection begins with its only CONNACK")
         self._in_packet = _as_paho_reads(first, body)
         try:
-            return self._packet_handle()
+            result = self._packet_handle()
         finally:
             self._in_packet = _as_paho_reads(0, b"")
+        self._accepted |= answers and result == MQTTErrorCode.MQTT_ERR_SUCCESS
+        return result
+
+    def _handle_connack(self) -> MQTTErrorCode:
+        # At 3.1.1, paho answers this refusal by connecting again from here, as MQTT 3.1 for good. If that
+        # fails, its error would end the network thread in silence.
+        refused = paho.CONNACK_REFUSED_PROTOCOL_VERSION
+        if self._protocol == paho.MQTTv311 and self._in_packet["packet"][1:] == bytes((refused,)):
+            reason = ReasonCode(PacketTypes.CONNACK, "Unsupported protocol version")
+            call: Any = self.on_connect
+            if call is not None:
+                call(self, None, paho.ConnectFlags(session_present=False), reason, None)
+            return MQTTErrorCode.MQTT_ERR_CONN_REFUSED
+        return super()._handle_connack()
 
 
 def _as_paho_reads(first: int, body: bytes) -> Any:

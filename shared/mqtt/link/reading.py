@@ -9,10 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
+from shared import limits
 from shared.mqtt.received import Received
 
 LONGEST_LENGTH = 4
 """Bytes in which MQTT writes the length of a packet."""
+LONGEST = 2 * limits.PAYLOAD_BYTES
+"""Bytes that are kept of a packet. A longer one is read over, whatever length it announces."""
 CACHED = 64
 """Properties that are no longer than this are read once: most messages of a topic have the same."""
 
@@ -30,28 +33,38 @@ class Reading:
 
     def __init__(self) -> None:
         self._bytes = bytearray()
+        self._surplus = 0  # bytes to come of a packet that is too long
 
     def clear(self) -> None:
         """Begin anew, with another connection."""
         self._bytes.clear()
+        self._surplus = 0
 
     def packets(self, received: bytes) -> Iterator[tuple[int, bytes]]:
         """The packets that are whole with these bytes: the first byte of each, and what follows its length.
 
+        Of a packet that is too long there are the first `LONGEST` bytes.
+
         Raises:
             Malformed: No packet has such a length.
         """
+        if self._surplus:
+            skipped = min(self._surplus, len(received))
+            self._surplus -= skipped
+            received = received[skipped:]
         held = self._bytes
         held += received
         at, end = 0, len(held)
         try:
             while end - at >= 2:
                 size, start = length(held, at + 1)
-                if start is None or start + size > end:
+                kept = min(size, LONGEST)
+                if start is None or start + kept > end:
                     break
-                first, body, at = held[at], bytes(memoryview(held)[start : start + size]), start + size
+                first, body, at = held[at], bytes(memoryview(held)[start : start + kept]), start + size
                 yield first, body
         finally:
+            self._surplus += max(0, at - end)
             del held[:at]
 
 
@@ -90,6 +103,8 @@ def read_publish(first: int, body: bytes, *, v5: bool) -> tuple[Received, bytes]
     topic = body[2:at].decode(errors="replace")
     qos, number = first >> 1 & 3, b""
     if qos:
+        if qos == 3:
+            raise Malformed("a message at QoS 3, which does not exist")
         number = body[at : at + 2]
         at += 2
     properties = NONE
