@@ -29,6 +29,7 @@ from tests.viewer_server.wire import (
 from viewer_server.config import QuotaSettings
 from viewer_server.live.hub import Hub
 from viewer_server.live.mailbox import MAX_STATES, Mailbox
+from viewer_server.live.node import Node
 from viewer_server.live.nodes import ASK_AGAIN_S, SILENT_S
 from viewer_server.live.state import State
 from viewer_server.live.updates import Update
@@ -144,6 +145,43 @@ def test_the_largest_node_gives_way_where_all_are_over_the_limit() -> None:
         shown.apply(status(node), *(zone(f"z{number}", node) for number in range(31)))
     assert len(shown.of("shop")) == 6
     assert abs(len(shown.of("a")) - len(shown.of("b"))) <= 1
+
+
+def test_a_message_costs_no_look_at_every_node_where_all_are_over_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = State("darner/v1", Quotas(QuotaSettings(nodes=1000, states_total=2000)))
+    nodes = [f"n{number}" for number in range(1000)]
+    for message in (status, lambda node: zone("z0", node)):
+        for node in nodes:
+            state.apply(message(node))
+    looks, length = 0, Node.__len__
+
+    def counted(node: Node) -> int:
+        nonlocal looks
+        looks += 1
+        return length(node)
+
+    monkeypatch.setattr(Node, "__len__", counted)
+    for node in nodes[:500]:
+        state.apply(zone("z1", node))
+    assert looks < 500 * 20
+    kept = [len(list(state.known({"zone"}, [node]))) for node in nodes]
+    assert sum(kept) == 1000
+    assert max(kept) == 1, "who has the most gives way"
+
+
+def test_who_grows_after_others_gave_way_is_the_next_to_give_way() -> None:
+    shown = Shown()
+    for node in ("a", "b", "shop"):
+        shown.apply(status(node), *(zone(f"z{number}", node) for number in range(19)))
+    shown.apply(zone("more", "a"), zone("more", "b"))
+    assert [len(shown.of(node)) for node in ("a", "b", "shop")] == [20, 20, 20]
+    shown.apply(*(received(f"shop/camera/c/zone/z{number}", raw=b"") for number in range(10)))
+    shown.apply(*(zone(f"new{number}", "b") for number in range(11)))
+    assert [len(shown.of(node)) for node in ("a", "b", "shop")] == [20, 30, 10]
+    shown.apply(zone("last", "a"))
+    assert [len(shown.of(node)) for node in ("a", "b", "shop")] == [21, 29, 10]
 
 
 def test_memory_of_the_newest_messages_is_bounded_and_shared() -> None:
