@@ -132,9 +132,10 @@ class Access:
         return hmac.compare_digest(given.strip().encode(), self._token.encode())
 
     def session_of(self, request: flask.Request) -> str | None:
-        """The session of a request's cookie; None without a cookie, or when the session has ended."""
+        """The session of a request's cookie; None without a cookie or a password, or when it has ended."""
         cookie = request.cookies.get(self.cookie, "")
-        if not cookie or len(cookie) > 512:
+        # Without a password nobody logs in, and the shared key alone would be enough to forge a cookie.
+        if self._password is None or not cookie or len(cookie) > 512:
             return None
         try:
             session = self._signer.loads(cookie, max_age=int(self.hours * 3600))

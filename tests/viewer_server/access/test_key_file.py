@@ -72,6 +72,14 @@ def test_a_login_at_one_viewer_holds_at_all_that_share_the_key_and_the_password(
     assert strangers["another key"].cookie != name, "two groups of viewers do not log each other out"
 
 
+def test_the_key_alone_makes_no_login_where_there_is_a_token_and_no_password(key: Path) -> None:
+    http = HttpSettings(token="a token of sixteen", key_file=str(key))
+    access = Access(http, LoginFile(None), Origins(()), 8081)
+    assert not enters(access, log_in(Access(http, LoginFile(None), Origins(()), 8082)))
+    with APP.test_request_context("/", headers={"Authorization": "Bearer a token of sixteen"}):
+        assert access.may_enter(flask.request)
+
+
 def test_a_logout_takes_the_cookie_from_the_browser_for_all_viewers_and_ends_it_at_the_one_asked(
     key: Path,
 ) -> None:
