@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from shared.wire.messages import Event
 from tests.viewer_server.stored.test_history import event
 from viewer_server.config import HistorySettings, QuotaSettings
@@ -54,6 +56,21 @@ def test_neither_boots_nor_holes_nor_nodes_fill_the_memory() -> None:
     for number in range(50):
         live.add(Event(**(vars_of(event(1)) | {"node": f"n{number}"})))
     assert len(live) == 3
+
+
+def test_holes_of_all_nodes_together_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viewer_server.stored.nodes.seen.MAX_ABOVE_ALL", 100)
+    live = seen()
+    live.add(event(1))
+    assert live.above == 0
+    for node in range(8):
+        for number in range(1, 100, 2):  # a hole before each
+            live.add(Event(**(vars_of(event(number)) | {"node": f"n{node}"})))
+    assert 50 < live.above <= 100
+    for boot in range(BOOTS):
+        for node in range(8):
+            live.add(Event(**(vars_of(event(1, boot=f"other{boot}")) | {"node": f"n{node}"})))
+    assert live.above == 0, "boots that are forgotten take nothing"
 
 
 def vars_of(one: Event) -> dict[str, Any]:
