@@ -179,7 +179,9 @@ def test_a_logout_closes_all_windows_of_the_browser(site: Site, chromium: Browse
 def test_guesses_of_one_address_are_counted_by_one_viewer(site: Site) -> None:
     codes = [site.log_in(f"guess {number}", X_Forwarded_For=f"192.0.2.{number}")[0] for number in range(8)]
     assert codes == [401] * 5 + [429] * 3, "nor does an address help that the browser invents"
-    form = {"Content_Type": "application/x-www-form-urlencoded",}
+    form = {
+        "Content_Type": "application/x-www-form-urlencoded",
+    }
     for number in (1, 2):
         form["Cookie"] = f"darner_viewer=live{number}"
         code = site.ask("POST", "/%6Cogin", "password=guess", **form)[0]
