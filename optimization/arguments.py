@@ -12,6 +12,7 @@ import msgspec
 from edge_node.assets.names import Layout
 from edge_node.config.tile_settings import TileSettings
 from optimization.detectors import default_model
+from shared import typed
 from shared.configuration import declared, explain
 from shared.configuration.yaml_file import Plain
 from shared.errors import ConfigError
@@ -168,7 +169,7 @@ def tiles(text: str) -> TileSettings:
             f"{text!r} are no tiles; write auto, a grid such as 3x2, or key=value with {', '.join(known)}"
         )
     try:
-        return msgspec.convert(values, TileSettings)
+        return typed.convert(values, TileSettings)
     except msgspec.ValidationError:
         said = explain.misfit(TileSettings, values, lambda key: key or repr(text))
         raise argparse.ArgumentTypeError(str(said)) from None

@@ -9,6 +9,7 @@ import msgspec
 
 from edge_node.assets.models import DEFAULT
 from edge_node.config.model_settings import ModelSettings
+from shared import typed
 from shared.errors import ConfigError
 
 
@@ -42,7 +43,7 @@ def build(**keys: Any) -> ModelSettings:
         ConfigError: A value is not allowed.
     """
     try:
-        return msgspec.convert(
+        return typed.convert(
             {"tensorrt": {"while_building": "wait"}}
             | {key: value for key, value in keys.items() if value is not None},
             ModelSettings,

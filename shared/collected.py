@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from shared import limits
+from shared import limits, typed
 from shared.errors import MessageError
 from shared.wire.messages.fields import Count, Fraction, Id, Label, Micros, Pixels
 
@@ -121,8 +121,8 @@ def parse(data: bytes) -> Collected:
     if len(data) > _BYTES:
         raise MessageError(f"{len(data)} bytes; at most {_BYTES} are read")
     try:
-        msgspec.json.decode(data, type=_Named)
-        return msgspec.json.decode(data, type=Collected)
+        typed.decode(data, _Named)
+        return typed.decode(data, Collected)
     except msgspec.ValidationError as error:
         raise MessageError(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from shared import typed
 from shared.configuration import declared, explain
 from shared.configuration.yaml_file import mapping, read_yaml
 from shared.errors import ConfigError
@@ -143,7 +144,7 @@ class _Layers(typing.Generic[T]):
         """
         try:
             explain.refuse_unknown(self._kind, self._raw, self._place)
-            return msgspec.convert(self._raw, self._kind)
+            return typed.convert(self._raw, self._kind)
         except msgspec.ValidationError:
             raise explain.misfit(self._kind, self._raw, self._place) from None
         except RecursionError:

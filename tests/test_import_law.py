@@ -28,7 +28,7 @@ PROGRAMS = {
 LEVELS: dict[str, list[str]] = {
     "shared": [
         "secrets",
-        "errors.py channel.py clock.py files.py geometry.py limits.py signals.py",
+        "errors.py channel.py clock.py files.py geometry.py limits.py signals.py typed.py",
         "configuration storage.py",
         "log.py settings.py pictures.py program.py service",
         "wire",

@@ -18,7 +18,7 @@ import numpy as np
 
 from edge_node.collect.spread import Crowd, least
 from edge_node.config.collecting import REASONS
-from shared import collected
+from shared import collected, typed
 from shared.collected import Collected
 from shared.errors import MessageError
 from shared.files import PRIVATE, private_folder, write_whole
@@ -257,7 +257,7 @@ def _labelled(file: Path) -> frozenset[str]:
     try:
         if file.stat().st_size > _LABELS_BYTES:
             raise NoRoom(f"{file}: is larger than {_LABELS_BYTES} bytes, so nothing makes room")
-        labels = msgspec.json.decode(file.read_bytes(), type=_Labels)
+        labels = typed.decode(file.read_bytes(), _Labels)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NoRoom(f"{file}: cannot be read ({error}), so nothing makes room; mend or move it") from None
     return frozenset(PurePosixPath(image.file_name).name for image in labels.images)

@@ -19,7 +19,7 @@ import orjson
 from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
-from shared import limits
+from shared import limits, typed
 from shared.definitions.consistent import refuse_contradictions, refuse_shared_names, refuse_too_much
 from shared.errors import ConflictError, OutputError
 from shared.files import PRIVATE, make_private, set_aside, write_whole
@@ -224,7 +224,7 @@ def _read(path: Path | None) -> dict[str, _Saved]:
         return {}
     make_private(path)
     try:
-        return msgspec.convert(_loaded(path.read_bytes()), _File).cameras
+        return typed.convert(_loaded(path.read_bytes()), _File).cameras
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:

@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
-from shared import limits
+from shared import limits, typed
 from shared.errors import ConflictError, MessageError, OutputError
 from shared.files import PRIVATE, at_home, make_private, set_aside, write_whole
 from shared.storage import state_folder
@@ -202,7 +202,7 @@ def _read(path: Path | None) -> _File:
         return _File()
     make_private(path)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_File)
+        return typed.decode(path.read_bytes(), _File)
     except (FileNotFoundError, NotADirectoryError):
         return _File()
     except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:

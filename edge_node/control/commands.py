@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from shared import limits
+from shared import limits, typed
 from shared.channel import Channel, Closed
 from shared.configuration.explain import misfit
 from shared.errors import ConflictError, DarnerError, MessageError
@@ -236,21 +236,18 @@ class _Asked(msgspec.Struct):
     transaction: Text | None = None
 
 
-_ASKED = msgspec.json.Decoder(_Asked)
-
-
 def _transaction(payload: bytes) -> str | None:
     """The request's transaction, even if the rest of the request breaks the contract or is no JSON."""
     if is_picture(payload) or len(payload) > limits.PAYLOAD_BYTES:
         return None
     try:
-        return _ASKED.decode(payload).transaction
+        return typed.decode(payload, _Asked).transaction
     except msgspec.ValidationError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = _WRITTEN.search(payload)
     try:
-        return msgspec.json.decode(found[1], type=Text) if found else None
+        return typed.decode(found[1], Text) if found else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

@@ -17,7 +17,7 @@ from msgspec import Meta
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.ignore.places import Place
 from edge_node.ignore.suspects import SuspectHunt
-from shared import limits
+from shared import limits, typed
 from shared.errors import OutputError
 from shared.files import PRIVATE, make_private, set_aside, write_whole
 from shared.wire.messages import Count, Fraction, Id, Label, Suspect
@@ -177,7 +177,7 @@ def _read(path: Path | None) -> dict[str, _Camera]:
         return {}
     make_private(path)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_File).cameras
+        return typed.decode(path.read_bytes(), _File).cameras
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from shared import typed
 from shared.errors import MessageError
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def decoded(payload: bytes, kind: type[T]) -> T:
         MessageError: It is not.
     """
     try:
-        return msgspec.json.decode(payload, type=kind, strict=False)
+        return typed.decode(payload, kind, strict=False)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise MessageError(str(error)) from None
 

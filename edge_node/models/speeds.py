@@ -20,6 +20,7 @@ from edge_node.assets.models import path_of
 from edge_node.config.model_settings import ModelSettings
 from edge_node.detect.detector import Detector
 from edge_node.machine import hardware
+from shared import typed
 from shared.files import write_whole
 
 log = logging.getLogger("darner.models")
@@ -167,7 +168,7 @@ class Speeds:
     def _read(self) -> dict[str, Speed]:
         """What the file holds; nothing if it is damaged, because it can be measured again."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Remembered).speeds
+            return typed.decode(self._path.read_bytes(), Remembered).speeds
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.DecodeError) as error:

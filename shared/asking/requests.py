@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from shared import limits
+from shared import limits, typed
 from shared.errors import DarnerError, MessageError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
@@ -196,7 +196,7 @@ class NodeRequests:
     def _asked_by(self, payload: bytes) -> _Outstanding | None:
         """The request that a broken answer without correlation data is for."""
         try:
-            named = msgspec.json.decode(payload[: limits.PAYLOAD_BYTES], type=_Named).transaction
+            named = typed.decode(payload[: limits.PAYLOAD_BYTES], _Named).transaction
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         with self._lock:
@@ -223,7 +223,7 @@ class NodeRequests:
         if image is not None:
             fields["image_base64"] = base64.b64encode(image).decode()
         try:
-            msgspec.convert(fields, Request)
+            typed.convert(fields, Request)
         except msgspec.ValidationError as error:
             raise MessageError(str(error)) from None
         payload = orjson.dumps(fields)

@@ -140,7 +140,7 @@ def _locate(kind: Any, value: object, path: str, *, secret: bool) -> tuple[str, 
 def _reason(kind: Any, value: object, *, secret: bool) -> str | None:
     """Why a value does not fit a type, in words; None when it fits."""
     try:
-        msgspec.convert(value, kind)
+        msgspec.convert(value, kind)  # noqa: TID251 - typed.py has learned the settings around it
     except msgspec.ValidationError as error:
         reason = _in_words(str(error), kind, value)
         # Where a section belongs, a text can be a key and its value without a blank between them.

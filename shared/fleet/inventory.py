@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from shared import limits
+from shared import limits, typed
 from shared.errors import MessageError
 from shared.fleet.folder import DEFINITIONS, matches
 from shared.mqtt.received import Received
@@ -204,7 +204,7 @@ class Inventory:
                 others = sum(len(known.zones) for known in node.cameras.values()) - len(one.zones)
                 if others + len(payload) > MOST_BYTES:
                     raise MessageError("more definitions than are kept of a node")
-                one.head = msgspec.json.decode(payload, type=_Head) if payload else None
+                one.head = typed.decode(payload, _Head) if payload else None
                 one.zones = payload
 
 

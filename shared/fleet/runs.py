@@ -19,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 import orjson
 
+from shared import typed
 from shared.errors import ConfigError, OutputError
 from shared.files import PRIVATE, open_new, private_folder
 from shared.fleet.plan import Kind, Step
@@ -200,7 +201,7 @@ def heads() -> list[Head]:
     for path in sorted(runs_folder().glob("*.jsonl")):
         try:
             with path.open("rb") as file:
-                found.append(msgspec.json.decode(file.readline(_LONGEST), type=Head))
+                found.append(typed.decode(file.readline(_LONGEST), Head))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             continue  # somebody else's file, or a run that was killed within its first line
     return found
@@ -255,7 +256,7 @@ def _is_complete(run: str) -> bool:
     """Whether a run has come to its end, with all of it done."""
     try:
         last = (runs_folder() / f"{run}.jsonl").read_bytes().splitlines()[-1]
-        return msgspec.json.decode(last, type=End).complete
+        return typed.decode(last, End).complete
     except (OSError, IndexError, msgspec.DecodeError, UnicodeDecodeError):
         return False
 
@@ -268,7 +269,7 @@ def _lines(path: Path) -> Iterator[Line]:
             if data.startswith(_END):
                 return
             try:
-                yield msgspec.json.decode(data, type=Line)
+                yield typed.decode(data, Line)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 if data.endswith(b"\n"):
                     raise ConfigError(f"{path}: holds a line that no run has written") from None

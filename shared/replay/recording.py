@@ -20,6 +20,7 @@ import msgspec
 import orjson
 from msgspec import Meta
 
+from shared import typed
 from shared.errors import DarnerError
 from shared.files import PRIVATE, open_new
 from shared.mqtt.received import Received
@@ -197,7 +198,7 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return msgspec.convert(orjson.loads(first), Header)
+        return typed.convert(orjson.loads(first), Header)
     except (orjson.JSONDecodeError, msgspec.ValidationError):
         raise RecordingError(
             f"{path}: is no recording that this version can play; its first line must say darner.recording/1"
@@ -217,7 +218,7 @@ def read(path: Path) -> Iterator[tuple[int, Received]]:
         while content := file.readline(LONGEST_LINE):
             number += 1
             try:
-                line = msgspec.convert(orjson.loads(content), Line)
+                line = typed.convert(orjson.loads(content), Line)
                 message = line.message()
             except (ValueError, msgspec.ValidationError):  # no JSON, no such fields, no base64
                 log.warning("%s: line %d is damaged or cut off; the recording ends before it", path, number)

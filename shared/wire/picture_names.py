@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from shared import typed
 from shared.errors import MessageError
 from shared.wire.messages.codec import decode, encode
 from shared.wire.messages.detections import PictureName
@@ -113,7 +114,7 @@ def _text(jpeg: bytes, at: int) -> bytes | None:
     if not 2 <= length <= NAME_BYTES - 2 or len(text) != length - 2:
         return None
     try:
-        ours = msgspec.json.decode(text, type=_Comment).schema == _OURS
+        ours = typed.decode(text, _Comment).schema == _OURS
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return text if ours else None

@@ -8,7 +8,7 @@ import flask
 import msgspec
 import orjson
 
-from shared import limits
+from shared import limits, typed
 from shared.asking.requests import NodeRequests
 from shared.errors import MessageError
 from shared.wire.messages import Response, check_json
@@ -154,7 +154,7 @@ def checked(kind: type[Any], answer: Response, **ours: Any) -> dict[str, Any]:
     if answer.error is not None:
         raise Refused(STATUS.get(answer.code or "", 422), answer.error)
     try:
-        found = msgspec.convert({**answer.result, **ours}, kind)
+        found = typed.convert({**answer.result, **ours}, kind)
     except msgspec.ValidationError as error:
         text = limits.clipped(str(error), 200)
         raise Refused(502, f"node {answer.node!r} gave an answer that breaks the contract: {text}") from None

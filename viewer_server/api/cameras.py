@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shared import limits
+from shared import limits, typed
 from shared.asking.requests import NodeRequests
 from shared.errors import MessageError
 from shared.wire.messages import CameraChange, Cameras, Count, Id, Label, Text
@@ -226,7 +226,7 @@ class CameraAdmin:
             raise Refused(404, f"no node {node!r} says that its cameras can be changed")
         wanted = body_of(", ".join(asked.__dataclass_fields__))
         try:
-            msgspec.convert(wanted, asked)
+            typed.convert(wanted, asked)
         except msgspec.ValidationError as error:
             raise Refused(422, str(error)) from None
         try:

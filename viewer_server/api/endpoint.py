@@ -14,6 +14,7 @@ import msgspec
 import orjson
 from werkzeug.exceptions import HTTPException
 
+from shared import typed
 from shared.asking.requests import BadAnswer, Busy, NoAnswer
 from shared.errors import ConfigError, MessageError
 from shared.wire.topics import check_id
@@ -121,7 +122,7 @@ def parameters(kind: type[Q]) -> Q:
             raise Refused(400, f"parameter {name!r} is given {len(values)} times")
         raw[name] = values if many else values[0]
     try:
-        found = msgspec.convert(raw, kind, strict=False)
+        found = typed.convert(raw, kind, strict=False)
     except (msgspec.ValidationError, ValueError) as error:  # a number of 5,000 digits is a ValueError
         raise Refused(400, f"parameters: {str(error)[:SAID]}") from None
     for name in known:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import flask
 import msgspec
 
+from shared import typed
 from shared.errors import ConfigError
 from viewer_server.api.endpoint import SAID, Endpoint, Refused
 from viewer_server.api.schemas.common import Nothing
@@ -85,7 +86,7 @@ class Labelling:
 
 def _body(kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(flask.request.get_data(cache=False), type=kind)
+        return typed.decode(flask.request.get_data(cache=False), kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, f"the body does not fit: {str(error)[:SAID]}") from None
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from shared import typed
 from shared.errors import ConfigError
 from shared.files import write_whole
 from viewer_server.labelling.coco_file import NOT_JSON, Id, Stamp, content_of, parsed, stamp_of, unusable
@@ -124,7 +125,9 @@ class Annotations:
         if entry is None:
             return {}, []
         try:
-            return msgspec.json.decode(entry.image), msgspec.json.decode(b"[%s]" % entry.objects)
+            return typed.decode(entry.image, dict[str, Any]), typed.decode(
+                b"[%s]" % entry.objects, list[dict[str, Any]]
+            )
         except NOT_JSON as error:
             raise unusable(self.path, error) from None
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from shared import typed
 from shared.errors import ConfigError
 
 BYTES = 400_000_000
@@ -108,13 +109,13 @@ def parsed(content: bytes, path: Path) -> Parsed:
         ConfigError: It is no COCO file; the text names `path`.
     """
     try:
-        rest = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        file = msgspec.json.decode(content, type=_File)
+        rest = typed.decode(content, dict[str, msgspec.Raw])
+        file = typed.decode(content, _File)
         return Parsed(
-            [(msgspec.json.decode(row, type=Image), bytes(row)) for row in file.images],
-            [(msgspec.json.decode(row, type=_Object).image_id, bytes(row)) for row in file.annotations],
-            [msgspec.json.decode(row, type=_WithId).id for row in file.annotations],
-            [(msgspec.json.decode(row, type=Category), bytes(row)) for row in file.categories],
+            [(typed.decode(row, Image), bytes(row)) for row in file.images],
+            [(typed.decode(row, _Object).image_id, bytes(row)) for row in file.annotations],
+            [typed.decode(row, _WithId).id for row in file.annotations],
+            [(typed.decode(row, Category), bytes(row)) for row in file.categories],
             {
                 name: msgspec.Raw(bytes(value))
                 for name, value in rest.items()

@@ -18,6 +18,7 @@ from optimization.dataset import contents, places
 from optimization.dataset.formats.rows import Reading, Rows, made, picture_side
 from optimization.dataset.labelled import Dataset, Labelled
 from optimization.dataset.texts import read_bytes, shown
+from shared import typed
 from shared.errors import SourceError
 
 JSON_BYTES = 1_000_000_000
@@ -90,7 +91,7 @@ def read(files: Iterable[Path], root: Path, reading: Reading, pictures: Path | N
 def _decoded(path: Path) -> _File:
     content = read_bytes(path, JSON_BYTES)
     try:
-        return msgspec.json.decode(content, type=_File)
+        return typed.decode(content, _File)
     except msgspec.ValidationError as error:
         raise SourceError(
             f"{shown(path)}: is not a COCO annotation file: {error}; it needs 'images' with id and "
@@ -189,7 +190,7 @@ def _rows(path: Path, document: _File, class_ids: Mapping[_Id, int], reading: Re
 def _around(outline: msgspec.Raw) -> list[float] | None:
     """The box around polygons, as x, y, width, height; None for what is none."""
     try:
-        polygons = msgspec.json.decode(outline, type=list[list[float]])
+        polygons = typed.decode(outline, list[list[float]])
     except msgspec.DecodeError:
         return None
     xs = [x for polygon in polygons for x in polygon[::2]]

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from optimization import files
+from shared import typed
 from shared.errors import ConfigError
 from shared.files import set_aside
 
@@ -116,7 +117,7 @@ def read(out: Path) -> tuple[Record, str | None]:
     """
     path = place(out)
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Record)
+        found = typed.decode(path.read_bytes(), Record)
         found.began()
         return found, None
     except FileNotFoundError:

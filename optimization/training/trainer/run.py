@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from optimization import files
 from optimization.training.trainer.recipe import Recipe
+from shared import typed
 from shared.errors import ConfigError
 
 MODEL, LAST, BEST, METRICS = "model.onnx", "last.pt", "best.pt", "metrics.csv"
@@ -81,7 +80,7 @@ def load(out: Path) -> Run:
     path = out / _ABOUT
     try:
         document: Any = json.loads(path.read_bytes())
-        return msgspec.convert(document, Run)
+        return typed.convert(document, Run)
     except FileNotFoundError:
         raise ConfigError(f"--resume: {out} holds no run; name the --out of the one to go on with") from None
     except (OSError, ValueError) as error:

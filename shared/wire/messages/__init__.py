@@ -11,10 +11,6 @@ the types as JSON Schema.
 `__all__` is what others use, from here; nobody outside imports the package's modules, one for each subject.
 """
 
-import dataclasses
-
-import msgspec
-
 from shared.wire.messages.cameras import CameraChange, CameraEdit, CameraEntry, Cameras, RemoteCameras
 from shared.wire.messages.codec import check_json, decode, encode
 from shared.wire.messages.commands import ErrorCode, Interest, Request, Response
@@ -154,10 +150,3 @@ __all__ = [
     "now_us",
     "tidy",
 ]
-
-# msgspec (0.22) learns a type when it is first used, and two threads that do so at once crash the process. An
-# import is one thread's alone.
-for _kind in [globals()[name] for name in __all__]:
-    if dataclasses.is_dataclass(_kind):
-        msgspec.json.Decoder(_kind)
-del _kind

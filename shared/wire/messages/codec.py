@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 import orjson
 
-from shared import limits
+from shared import limits, typed
 from shared.errors import MessageError
 from shared.wire.messages.heads import NodeMessage
 
@@ -22,7 +22,8 @@ class _Named(msgspec.Struct):
     schema: object = msgspec.UNSET
 
 
-_NAMED = msgspec.json.Decoder(_Named)
+def _has_no_schema(payload: bytes) -> bool:
+    return typed.decode(payload, _Named).schema is msgspec.UNSET
 
 
 def encode(message: object) -> bytes:
@@ -47,9 +48,11 @@ def decode(kind: type[M], payload: bytes) -> M:
         raise MessageError(f"payload of {len(payload)} bytes; at most {limits.PAYLOAD_BYTES} are read")
     try:
         # msgspec checks while it parses: otherwise a megabyte of nonsense would become 30 MB of objects.
-        message = msgspec.json.decode(payload, type=kind)
+        message = typed.decode(payload, kind)
         # Ours begin with it. Others are read once more, only for this field.
-        unnamed = not payload.startswith(b'{"schema":') and _NAMED.decode(payload).schema is msgspec.UNSET
+        unnamed = (
+            not payload.startswith(b'{"schema":') and typed.decode(payload, _Named).schema is msgspec.UNSET
+        )
     except msgspec.ValidationError as error:
         raise MessageError(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
