@@ -84,9 +84,9 @@ class MqttSettings:
         Meta(
             ge=0,
             le=1,
-            description="Quality of service asked for what is received. 0 suits a cluster of NATS, which "
-            "replicates each subscription at 1 and takes seconds for it. An archive loses nothing by it: the "
-            "outbox sends again what it has not stored",
+            description="Quality of service asked for what is received. 0 suits NATS, which stores all "
+            "messages of each subscription at 1, and in a JetStream cluster takes seconds to begin. An "
+            "archive loses nothing by it: the outbox sends again what it has not stored",
         ),
     ] = 1
 

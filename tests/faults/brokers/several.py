@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+
+import psutil
 
 from tests.brokers.kinds import TOOLS
 from tests.conftest import REPO, free_port
@@ -20,7 +21,7 @@ NATS = TOOLS / "venv/bin/nats-server"
 
 
 class Several(Program):
-    """Several brokers, and what leads to them; it is killed, started and ended as one.
+    """Several brokers or servers of one, and what leads to them; it is killed, started and ended as one.
 
     Args:
         members: The brokers.
@@ -58,6 +59,10 @@ class Several(Program):
     def log(self) -> str:
         """What all of them wrote."""
         return "".join(one.log for one in self._all)
+
+    def victims(self) -> list[psutil.Process]:
+        """The processes of all of them."""
+        return [process for one in self._all for process in one.victims()]
 
     @property
     def _all(self) -> list[Program]:
@@ -99,33 +104,28 @@ class Several(Program):
 
 
 def nats_cluster(folder: Path) -> Several:
-    """Three NATS servers, as examples/fleet/nats.conf has them."""
-    names = ("broker1", "broker2", "broker3")
-    routes, ports = {name: free_port() for name in names}, [free_port() for _ in names]
-    members = []
-    for name, port in zip(names, ports, strict=True):
-        text = replaced(
-            (EXAMPLES / "nats.conf").read_text(),
-            {
-                "server_name: broker1": f"server_name: {name}",
-                "127.0.0.1:4222": f"127.0.0.1:{free_port()}",
-                "0.0.0.0:6222": f"127.0.0.1:{routes[name]}",
-                "0.0.0.0:1883": f"127.0.0.1:{port}",
-                "/var/lib/nats": str(folder / name),
-                **{f"nats://{one}:6222": f"nats://127.0.0.1:{route}" for one, route in routes.items()},
-            },
-        )
-        (folder / f"{name}.conf").write_text(text)
-        members.append(Program(name, [str(NATS), "-c", str(folder / f"{name}.conf")], folder))
-    monitor = [sys.executable, "-m", "tests.faults.brokers.monitor", *map(str, ports)]
-    return Several(
-        folder,
-        members,
-        before=[Program("monitor", monitor, folder)],
-        ports=ports,
-        version="3.1.1",
-        subscribe_qos=0,
-    )
+    """Three machines with two NATS servers each, as nats-core.conf and nats-mqtt.conf have them."""
+    numbers = (1, 2, 3)
+    routes, ports = ([free_port() for _ in numbers] for _ in range(2))
+    others = {f"nats://broker{one}:6222": f"nats://127.0.0.1:{routes[one - 1]}" for one in numbers}
+    machines = []
+    for number, route, port in zip(numbers, routes, ports, strict=True):
+        link = {"127.0.0.1:7422": f"127.0.0.1:{free_port()}"}
+        core = _nats(folder, "core", number, {"0.0.0.0:6222": f"127.0.0.1:{route}"} | others | link)
+        store = {"/var/lib/nats": str(folder / f"mqtt{number}")}
+        mqtt = _nats(folder, "mqtt", number, {"0.0.0.0:1883": f"127.0.0.1:{port}"} | store | link)
+        machines.append(Several(folder, [core, mqtt], ports=[port], version="3.1.1"))
+    return Several(folder, machines, ports=ports, version="3.1.1", subscribe_qos=0)
+
+
+def _nats(folder: Path, kind: str, number: int, changes: dict[str, str]) -> Program:
+    name = f"{kind}{number}"
+    client_port = {"core": "127.0.0.1:4222", "mqtt": "127.0.0.1:4223"}[kind]
+    text = (EXAMPLES / f"nats-{kind}.conf").read_text()
+    text = replaced(text, changes | {f": {kind}1": f": {name}", client_port: f"127.0.0.1:{free_port()}"})
+    file = folder / f"{name}.conf"
+    file.write_text(text)
+    return Program(name, [str(NATS), "-c", str(file)], folder)
 
 
 def standby(folder: Path) -> Several:
