@@ -246,7 +246,7 @@ class Outbox:
                 for at_us, event in added
             ]
         )
-        self._sender.reserve.make_room()
+        self._sender.reserve.make_room(self._clock_us())
         self._backlog.dropped += len(lost)
         for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
             self._leave_gap(missing)

@@ -23,6 +23,8 @@ EVERY_S = 2.0
 class Reserve:
     """The events that are kept in reserve. For one thread at a time.
 
+    Its seconds are those of a clock that stands still while there is no connection.
+
     Args:
         backlog: Holds them.
         keep_s: How long each stays, seconds; 0: none does.
@@ -47,7 +49,7 @@ class Reserve:
 
         Args:
             row: The event.
-            now: Monotonic seconds.
+            now: Seconds of the reserve's clock.
             now_us: The clock by which events grow too old, microseconds.
         """
         longest_s = LONGEST * self._keep_s
@@ -75,13 +77,25 @@ class Reserve:
             self.clear()
         elif now - self._let_go_s >= EVERY_S:
             self._let_go_s = now
-            while self._rows and next(iter(self._rows.values()))[1] <= now:
+            while self._rows:
+                id_, (_, until, most) = next(iter(self._rows.items()))
+                if now < (until if id_ in self.ids else most):  # not before it was sent again
+                    break
                 self._release(1)
 
-    def make_room(self) -> None:
-        """Let the oldest go where the backlog has no room: they are safer than what waits to be sent."""
+    def make_room(self, now_us: int) -> None:
+        """Let the oldest go where the backlog has no room: they are safer than what waits to be sent.
+
+        Those that grew too old without a connection go as well, so that they do not count as lost.
+
+        Args:
+            now_us: The clock by which events grow too old, microseconds.
+        """
+        born_us = now_us - self._backlog.max_age_us
         while self._rows and self._backlog.is_full:
             self._release(100)
+        while self._rows and next(iter(self._rows.values()))[0].created_us < born_us:
+            self._release(1)
 
     def clear(self) -> None:
         """Keep none any longer, and leave them to the backlog."""

@@ -66,6 +66,9 @@ class Sender:
         self._newest_sent = 0
         self._refused_at: float | None = None
         self._again_at: float | None = None
+        # The reserve's clock. It stands still without a connection: who is away for longer than an event is
+        # kept may be the very broker that has lost it.
+        self._kept_s = self._turned_s = 0.0
 
     def listen(self) -> None:
         """Begin to receive the broker's acknowledgements."""
@@ -106,12 +109,15 @@ class Sender:
 
     def take_answers(self, now: float) -> None:
         """Process the broker's acknowledgements. Without an archive, an event is then kept for a while."""
+        if self._client.connected and self._again_at is None:
+            self._kept_s += now - self._turned_s
+        self._turned_s = now
         for row, taken in self._in_flight.answers():
             if not taken:
                 self._refused_at = now
             elif not self._backlog.archives:
-                self.reserve.add(row, now, self._clock_us())
-        self.reserve.expire(now)
+                self.reserve.add(row, self._kept_s, self._clock_us())
+        self.reserve.expire(self._kept_s)
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
             if self.reserve.renew():

@@ -46,7 +46,7 @@ class Node:
     def ask(self, command: str, **body: Any) -> messages.Response:
         before = self.heard.names()["response"]
         path = topics.REQUEST.path(self._prefix, node="box", command=command)
-        self._asker.publish(topics.REQUEST, path, orjson.dumps(body))
+        assert self._asker.publish(topics.REQUEST, path, orjson.dumps(body)), "without a connection it is lost"
         self.heard.listen_until(lambda: self.heard.names()["response"] > before)
         answer: messages.Response = self.heard.of(topics.RESPONSE)[-1]
         return answer
@@ -66,6 +66,7 @@ def running(broker: Mosquitto, tmp_path: Path, settings: dict[str, Any], prefix:
         Client(MqttSettings(url=broker.url), name="asker") as asker,
     ):
         heard.listen_until(lambda: heard.names()["detections"] >= 5)
+        assert asker.wait_connected(10)
         yield Node(process, heard, asker, tmp_path / "edge.yaml", prefix)
 
 

@@ -57,7 +57,7 @@ def test_cameras_are_added_changed_and_removed_without_losing_an_event(
         heard.listen_until(lambda: [one.camera for one in heard.of(topics.INFO)[-1].cameras] == ["street"])
         assert node.ask("cameras.set", version=3, cameras={"late": away}).result["restarts"]
         node.process.terminate()  # somebody stops the node while it is about to start again
-        assert node.process.wait(15) == 0
+        assert node.process.wait(30) == 0
         heard.listen_until(lambda: heard.of(topics.STATUS)[-1].status == "offline")
     boots: dict[str, list[int]] = {}
     for event in heard.of(topics.EVENTS):

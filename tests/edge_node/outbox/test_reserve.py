@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_node.outbox import reserve, sender
 from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.event_file import Row
+from edge_node.outbox.outbox import numbered
+from edge_node.outbox.resend import Resend
 from edge_node.outbox.reserve import EVERY_S, LONGEST, Reserve
+from edge_node.outbox.sender import Sender
+from shared.wire.messages import encode, now_us
 from tests.conftest import wait_until
-from tests.edge_node.outbox.outboxes import Network, acknowledge, add, held, running
+from tests.edge_node.outbox.outboxes import Network, acknowledge, add, event, held, running
 
 HOUR_S = 3600.0
 
@@ -47,6 +52,51 @@ def test_what_a_broker_had_and_lost_is_sent_again_as_historical_and_counts_as_de
     with running(network, tmp_path) as outbox:
         assert outbox.drain(5)
     assert len(network.sent) == 11, "a clean end leaves nothing behind"
+
+
+def test_an_event_stays_while_the_broker_that_may_have_lost_it_is_away_for_longer(backlog: Backlog) -> None:
+    network: Any = Network()
+    resend = Resend(backlog, 1000, 0.0)
+    one = Sender(network, "n", "darner/v1", backlog, resend, now_us, lambda: None, keep_s=90.0)
+    one.listen()
+
+    def turn(now: float) -> None:
+        if one.renew(now):
+            one.replay(1)
+        one.take_answers(now)
+        assert not list(one.send(now))
+        one.take_answers(now)
+
+    network.connect()
+    turn(1.0)
+    made = [
+        (backlog.boot, number, now_us(), "c", encode(numbered(event(), "b", number))) for number in (1, 2)
+    ]
+    one.queue(backlog.write(made))
+    turn(2.0)
+    network.connected = False
+    for now in (3.0, 500.0, 1000.0):  # the broker's machine starts again
+        turn(now)
+    assert backlog.count == 2
+    network.connect()
+    turn(1001.0)
+    turn(1001.0 + sender.SETTLE_S)
+    turn(1002.0 + sender.SETTLE_S)
+    assert network.numbers[-2:] == [1, 2]
+    turn(1080.0)
+    assert backlog.count == 2, "from here on, its time begins anew"
+    turn(1200.0)
+    assert backlog.count == 0
+
+
+def test_what_grew_too_old_without_a_connection_is_not_lost(backlog: Backlog) -> None:
+    one = Reserve(backlog, 90.0)
+    for row in rows(backlog, 3):
+        one.add(row, 0.0, 10**15)
+    late_us = 10**15 + int(2e6 * HOUR_S)
+    one.make_room(late_us)
+    assert backlog.make_room(late_us) == []
+    assert backlog.count == len(one) == 0
 
 
 def test_who_keeps_nothing_sends_nothing_again(tmp_path: Path) -> None:
@@ -97,7 +147,7 @@ def test_what_is_kept_gives_way_to_what_waits_and_leaves_no_gap(backlog: Backlog
     for row in rows(backlog, 30):
         one.add(row, 0.0, 10**15)
     waiting = rows(backlog, 30)
-    one.make_room()
+    one.make_room(10**15)
     assert 10_000 - 100 < backlog.bytes <= 10_000 or len(one) == 0
     assert backlog.make_room(10**15) == []
     assert backlog.read(0, backlog.last_id, 100)[-30:] == waiting
