@@ -46,7 +46,7 @@ class Node:
     def ask(self, command: str, **body: Any) -> messages.Response:
         before = self.heard.names()["response"]
         path = topics.REQUEST.path(self._prefix, node="box", command=command)
-        assert self._asker.publish(topics.REQUEST, path, orjson.dumps(body)), "without a connection it is lost"
+        assert self._asker.publish(topics.REQUEST, path, orjson.dumps(body)), "no connection"
         self.heard.listen_until(lambda: self.heard.names()["response"] > before)
         answer: messages.Response = self.heard.of(topics.RESPONSE)[-1]
         return answer
