@@ -9,14 +9,22 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from shared.wire.messages import ZoneDefinition
+from shared.wire import topics
+from shared.wire.messages import ZoneDefinition, encode
 from tests.browser.conftest import CheckPage, OpenPage
 from tests.viewer_server.fake_edge import FakeEdge
+from tests.viewer_server.live.test_paths import track
 from tests.viewer_server.process import ViewerProcess
 
 MANY = 130
 """Cameras of one node: three pages of the live page, and more than a choice offers."""
 ZONE = {"gate": ZoneDefinition(polygon=((0.1, 0.1), (0.9, 0.1), (0.9, 0.9)))}
+
+LONGER_PAUSES = """() => {
+  const real = setTimeout;
+  window.setTimeout = (then, ms) => real(then, ms === 250 ? 3000 : ms);
+}"""
+"""The page says what it shows, and then no more for 250 ms, in which a slow machine does nothing else."""
 
 
 @pytest.fixture
@@ -70,3 +78,41 @@ def test_a_choice_among_many_cameras_offers_those_that_are_searched_for(
     accessible(page)
     choice.select_option("test/c051")
     expect(page.locator("#note")).to_contain_text("No zone or line is defined on this camera")
+
+
+def test_a_page_that_is_left_and_come_back_to_in_a_moment_has_its_details(
+    fleet: ViewerProcess, open_page: OpenPage
+) -> None:
+    page = open_page(fleet.url)
+    streaming = page.locator(".tile .state", has_text="streaming")
+    expect(streaming).to_have_count(48)
+    page.evaluate(LONGER_PAUSES)
+    before, after = (page.get_by_role("button", name=name) for name in ("Previous", "Next"))
+    after.click()
+    expect(page.locator("#pager")).to_contain_text("49 to 96")
+    expect(streaming).to_have_count(48)
+    after.click()
+    before.click()
+    expect(page.locator("#pager")).to_contain_text("49 to 96")
+    expect(streaming).to_have_count(48)
+
+
+def test_without_a_history_analytics_shows_no_empty_charts(
+    own_broker: Any, tmp_path: Path, open_page: OpenPage, accessible: CheckPage
+) -> None:
+    with (
+        FakeEdge(own_broker.url) as edge,
+        ViewerProcess(own_broker.url, tmp_path, "history.path=null") as viewer,
+    ):
+        edge.announce("yard")
+        edge.zones("yard", ZONE, {})
+        viewer.wait(cameras=1)
+        edge.client.publish(
+            topics.TRACK, edge.path(topics.TRACK, camera="yard"), encode(track(1, node=edge.node))
+        )
+        page = open_page(f"{viewer.url}/analytics", expect_errors=True)  # 503, which Chromium logs
+        expect(page.locator("#note")).to_contain_text("keeps no history")
+        expect(page.locator('[data-zone="gate"]')).to_be_attached()
+        expect(page.locator('[data-zone="gate"]')).to_be_hidden()
+        expect(page.locator("#paths")).to_be_visible(timeout=15_000)
+        accessible(page)

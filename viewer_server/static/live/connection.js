@@ -13,6 +13,7 @@ const SILENCE_MS = 12000;
 const TOO_MANY = 1013;
 const ABNORMAL = 1006;
 const APART_MS = 250; // between two messages that say what is on the screen
+const NOTHING = JSON.stringify({ type: "show", cameras: [] });
 
 export class Connection {
   /** @type {WebSocket | null} */
@@ -27,6 +28,8 @@ export class Connection {
   #asked = new Map(); // the last message of each type, which the next server must be sent again
   /** @type {Map<"show" | "watch", number>} */
   #pauses = new Map(); // timers of what was sent a moment ago
+  /** @type {Map<"show" | "watch", number>} */
+  #held = new Map(); // how many messages such a pause has held back
 
   /**
    * @param {{
@@ -57,7 +60,8 @@ export class Connection {
     const text = JSON.stringify({ type, cameras });
     if (this.#asked.get(type) === text) return;
     this.#asked.set(type, text);
-    if (!this.#pauses.has(type)) this.#tell(type);
+    if (this.#pauses.has(type)) this.#held.set(type, (this.#held.get(type) ?? 0) + 1);
+    else this.#tell(type);
   }
 
   /**
@@ -65,13 +69,21 @@ export class Connection {
    * @param {"show" | "watch"} type
    */
   #tell(type) {
-    const text = this.#asked.get(type) ?? "";
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(text);
+    this.#send(this.#asked.get(type) ?? "");
     clearTimeout(this.#pauses.get(type));
     this.#pauses.set(type, setTimeout(() => {
       this.#pauses.delete(type);
-      if (this.#asked.get(type) !== text) this.#tell(type);
+      const held = this.#held.get(type) ?? 0;
+      this.#held.delete(type);
+      // The page may have dropped tiles and made them anew in the pause: the viewer has to tell their details again.
+      if (held > 1 && type === "show") this.#send(NOTHING);
+      if (held) this.#tell(type);
     }, APART_MS));
+  }
+
+  /** @param {string} text */
+  #send(text) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(text);
   }
 
   #open() {
@@ -117,7 +129,7 @@ export class Connection {
 
   #grant() {
     if (document.hidden || this.#handled < GRANT || this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#socket.send(JSON.stringify({ type: "ready", frames: this.#handled }));
+    this.#send(JSON.stringify({ type: "ready", frames: this.#handled }));
     this.#handled = 0;
   }
 

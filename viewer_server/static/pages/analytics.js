@@ -46,6 +46,7 @@ class Panel {
       this.#facts,
       element("div", { class: "charts" }, ...charts),
     );
+    this.root.hidden = true; // until there is something to show: a viewer without history has nothing
   }
 
   /** @param {Range} range */
@@ -61,6 +62,7 @@ class Panel {
     this.#level?.set({ ...steps, mean: series.occupancy_mean, peak: series.occupancy_peak });
     if (stays) this.#stays?.show(stays);
     this.#tell(series, stays);
+    this.root.hidden = false;
   }
 
   /** @param {ZoneSeries} series @param {ZoneStays | null} stays */
@@ -107,8 +109,8 @@ async function load() {
     const mine = zones.filter((zone) => `${zone.node}/${zone.camera}` === chosen);
     mine.sort((a, b) => Number(b.current) - Number(a.current) || (a.name ?? a.zone).localeCompare(b.name ?? b.zone));
     arrange(mine);
-    await Promise.all([...panels.values()].map((panel) => panel.load(range)));
-    await showPaths(cameras.find((one) => `${one.node}/${one.camera}` === chosen) ?? null);
+    const paths = showPaths(cameras.find((one) => `${one.node}/${one.camera}` === chosen) ?? null); // also without a history
+    await Promise.all([paths, ...[...panels.values()].map((panel) => panel.load(range))]);
     byId("note").textContent = note(mine, range);
   } catch (error) {
     byId("note").textContent = messageOf(error);

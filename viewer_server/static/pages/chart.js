@@ -34,6 +34,7 @@ export class Chart {
    */
   constructor(title, unit, legend) {
     this.title = title;
+    this.#plot.setAttribute("aria-label", title); // until there is data to sum up
     this.#table = element("div", { class: "table", tabindex: "0", role: "region", "aria-label": `${title}: table` });
     this.#details = element("details", {}, element("summary", {}, "As a table"), this.#table);
     const keys = legend.map(([kind, text]) => element("li", { class: kind }, keyOf(kind), text));
