@@ -28,11 +28,12 @@ OPERATORS_READ = (
     topics.CAMERA_STATUS,
     topics.ZONES,
     topics.SETTINGS,
-    topics.RESPONSE,
 )
 """What a rollout has to know: nothing about what cameras see."""
 FOR_OPERATORS = ("zones.set", "set", "cameras.set", "reload")
-"""The commands that a rollout sends."""
+"""The commands that a rollout sends. It reads the answers to these alone: others can hold pictures."""
+MAILBOX = "fleet"
+"""Where it has answers sent with MQTT 5."""
 
 _TEXT = """\
 # Who may publish and read what: by user name, or the name in the client certificate, but never by client id.
@@ -152,7 +153,13 @@ def rules(prefix: str = topics.DEFAULT_PREFIX, discovery: str = "homeassistant")
         reader_denied=denied("reader"),
         reader_reads=_lines("topic read", (row.filter(prefix) for row in FROM_NODES)),
         operator_denied=denied("operator"),
-        operator_reads=_lines("topic read", (row.filter(prefix) for row in OPERATORS_READ)),
+        operator_reads=_lines(
+            "topic read",
+            [
+                *(row.filter(prefix) for row in OPERATORS_READ),
+                *(f"{topics.RESPONSE.filter(prefix)[:-1]}{command}" for command in (MAILBOX, *FOR_OPERATORS)),
+            ],
+        ),
         operator_writes=_lines(
             "topic write", (f"{requests.replace(USER, '+')[:-1]}{command}" for command in FOR_OPERATORS)
         ),

@@ -71,6 +71,8 @@ class NodeRequests:
         settings: The broker.
         deadline_s: How long a request waits for its answer by default, seconds.
         asker: What asks, in errors; lower-case letters.
+        mailbox: Last level of the topic of answers, where a broker's access control has to name it; by
+            default one that nobody else knows.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class NodeRequests:
         settings: MqttSettings,
         deadline_s: float = DEADLINE_S,
         asker: str = "viewer",
+        mailbox: str | None = None,
     ) -> None:
         self._client = client
         self._prefix = settings.prefix
@@ -86,7 +89,8 @@ class NodeRequests:
         self._deadline_s = deadline_s
         # Only letters, as in a command's name, so that the table of topics matches this as a response topic.
         self._asker = asker
-        self._mailbox = f"{asker}." + "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+        unknown = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+        self._mailbox = mailbox or f"{asker}.{unknown}"
         self._lock = threading.Lock()
         self._outstanding: dict[str, _Outstanding] = {}
         self._heard: set[str] = set()

@@ -23,6 +23,8 @@ FIRST_S = 2.0
 """How long the first message may take on a slow link, seconds."""
 SMALL = 200
 """Nodes of which all state may come at once."""
+MAILBOX = "fleet"
+"""Where answers come with MQTT 5: the role `operator` may read these, and not those that others have asked for."""
 _PATTERN = frozenset("*?[")
 
 
@@ -66,7 +68,7 @@ def connect(settings: MqttSettings, globs: Sequence[str], *, metrics: bool = Fal
         inventory.take(received)
 
     with connected(settings, "darner-fleet", sink=sink) as client:
-        requests = NodeRequests(client, settings, asker="fleet")
+        requests = NodeRequests(client, settings, asker="fleet", mailbox=MAILBOX)
         asking.append(requests)
         requests.subscribe()
         _subscribe(client, topics.STATUS, settings.prefix, globs)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from broker import roles
+from shared.fleet.connect import MAILBOX
 from shared.fleet.deliver import COMMANDS
 from shared.fleet.inventory import STATE
 from shared.wire import topics
@@ -39,9 +40,12 @@ def test_readers_do_not_read_what_visitors_send_to_nodes() -> None:
 
 def test_an_operator_may_do_what_a_rollout_does_and_no_more() -> None:
     assert set(roles.FOR_OPERATORS) == set(COMMANDS.values())
-    assert set(roles.OPERATORS_READ) == {*STATE, topics.METRICS, topics.RESPONSE}
+    assert set(roles.OPERATORS_READ) == {*STATE, topics.METRICS}
+    assert roles.MAILBOX == MAILBOX
     section = roles.rules().partition("user operator\n")[2].partition("\nuser ")[0]
     assert granted(section, "topic write") == {f"darner/v1/+/request/{one}" for one in COMMANDS.values()}
+    answers = {one for one in granted(section, "topic read") if "/response/" in one}
+    assert answers == {f"darner/v1/+/response/{one}" for one in (MAILBOX, *COMMANDS.values())}
     assert not re.search(
         "thumbnail|detections|events|snapshot|ack|#$", section.replace("deny darner/v1/operator/#", "")
     )

@@ -33,6 +33,7 @@ TOPICS = {
     "own picture to try": f"darner/v1/{EDGE}/request/detect",
     "own ack": f"darner/v1/{EDGE}/ack/viewer-1",
     "own response": f"darner/v1/{EDGE}/response/ping",
+    "own answer to a rollout": f"darner/v1/{EDGE}/response/fleet",
     "own discovery": f"homeassistant/device/{EDGE}/c/config",
     "own node's discovery": f"homeassistant/device/{EDGE}/config",
     "own junk": f"darner/v1/{EDGE}/junk/1",
@@ -58,11 +59,14 @@ COMMANDS = {
     *SWITCHES,
 }
 DEVICES = {"own discovery", "own node's discovery", "other discovery", "other node's discovery"}
-SAID_BY_EDGES = {"own status", "own events", "own zone", "own response", "other status", "other zone"}
+SAID_BY_EDGES = {
+    *("own status", "own events", "own zone", "own response", "own answer to a rollout"),
+    *("other status", "other zone"),
+}
 MAY_WRITE = {
     EDGE: {
         *("own status", "own events", "own zone", "own ping", "own response", "own discovery"),
-        "own node's discovery",
+        *("own node's discovery", "own answer to a rollout"),
     },
     "viewer": COMMANDS,
     "archive": {"own ack", "other ack"},
@@ -79,7 +83,7 @@ MAY_READ = {
     "viewer": SAID_BY_EDGES | {"home assistant"},
     "archive": {"own events", "home assistant"},
     "reader": SAID_BY_EDGES | {"home assistant"},
-    "operator": {"own status", "own response", "other status", "home assistant"},
+    "operator": {"own status", "own answer to a rollout", "other status", "home assistant"},
     "homeassistant": SAID_BY_EDGES | DEVICES | {"home assistant", "as reader to home assistant"},
 }
 
