@@ -24,7 +24,7 @@ FIRST_S = 2.0
 SMALL = 200
 """Nodes of which all state may come at once."""
 MAILBOX = "fleet"
-"""Where answers come with MQTT 5: the role `operator` may read these, and not those that others have asked for."""
+"""Where answers come with MQTT 5: the role `operator` may read these, and no answers to others' requests."""
 _PATTERN = frozenset("*?[")
 
 
