@@ -152,6 +152,8 @@ def parse_url(url: str) -> tuple[str, int, bool]:
     form = "expected mqtt://HOST:PORT or mqtts://HOST:PORT"
     if "@" in url:
         raise ConfigError("mqtt.url: put the user and password into mqtt.username and mqtt.password_file")
+    if "," in url:
+        raise ConfigError("mqtt.url: has several addresses in one; write a list, each as mqtt://HOST:PORT")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -159,10 +161,12 @@ def parse_url(url: str) -> tuple[str, int, bool]:
         raise ConfigError(f"mqtt.url {shown!r}: {form}") from None
     if parts.scheme in ("ws", "wss"):
         raise ConfigError(f"mqtt.url {shown!r}: MQTT over websockets is not supported; {form}")
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or parts.query:
+    host = parts.hostname or ""
+    besides = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in ("mqtt", "mqtts") or [host] != host.split() or besides or port == 0:
         raise ConfigError(f"mqtt.url {shown!r}: {form}")
     encrypted = parts.scheme == "mqtts"
-    return parts.hostname, port or (8883 if encrypted else 1883), encrypted
+    return host, port or (8883 if encrypted else 1883), encrypted
 
 
 def read_password(settings: MqttSettings) -> str | None:

@@ -31,7 +31,19 @@ def test_urls_that_work(url: str, expected: tuple[str, int, bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["box", "http://box", "mqtt://", "mqtt://box:x", "mqtt://u:p@box", "mqtt://box/path"]
+    "url",
+    [
+        "box",
+        "http://box",
+        "mqtt://",
+        "mqtt://box:x",
+        "mqtt://box:0",
+        "mqtt://u:p@box",
+        "mqtt://box/path",
+        "mqtt://box#1883",
+        "mqtt://my box",
+        "mqtt://a,b",
+    ],
 )
 def test_urls_that_do_not_are_config_errors(url: str) -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.url"):
