@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 
@@ -21,9 +21,9 @@ from viewer_server.archive.config import ArchiveSettings
 from viewer_server.archive.database import Connection, Place, connect, lock_key, new_session
 from viewer_server.archive.marks import Mark, Marks
 from viewer_server.archive.prune import Pruner
-from viewer_server.archive.rows import Key, unpack
+from viewer_server.archive.rows import Arrival, Key, unpack
 from viewer_server.archive.troubles import Troubles
-from viewer_server.stored.nodes.progress import MAX_ABOVE
+from viewer_server.stored.nodes.progress import MAX_ABOVE, MAX_GAPS
 
 log = logging.getLogger("darner.archive")
 
@@ -35,16 +35,26 @@ BOOTS_PER_S = 1000
 
 _TAKE = "DELETE FROM arrived WHERE id IN (SELECT id FROM arrived ORDER BY id LIMIT 100) RETURNING id, boots"
 _KEEP = """
-INSERT INTO boots (node, boot, number, events)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])
-ON CONFLICT (node, boot) DO UPDATE SET
-    number = greatest(boots.number, excluded.number), events = boots.events + excluded.events,
-    updated_at = now()
+INSERT INTO boots (node, boot, number) SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[])
+ON CONFLICT (node, boot) DO UPDATE SET number = greatest(boots.number, excluded.number), updated_at = now()
+"""
+_COUNT = """
+INSERT INTO nodes (node, events) SELECT * FROM unnest(%s::text[], %s::bigint[])
+ON CONFLICT (node) DO UPDATE SET events = nodes.events + excluded.events
 """
 _FORGET = "DELETE FROM boots WHERE (node, boot) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"
 _ABOVE = """
 SELECT e.node, e.boot, e.number FROM boots b
 JOIN events e ON e.node = b.node AND e.boot = b.boot AND e.number > b.number
+"""
+_GAPS = """
+SELECT b.node, b.boot, (event #>> '{gap,first}')::bigint, (event #>> '{gap,last}')::bigint FROM events e
+JOIN boots b ON b.node = e.node AND b.boot = event #>> '{gap,boot}'
+WHERE e.type = 'gap' AND (event #>> '{gap,last}')::bigint > b.number
+"""
+_GAPS_OF = """
+SELECT (event #>> '{gap,first}')::bigint, (event #>> '{gap,last}')::bigint FROM events
+WHERE type = 'gap' AND node = %s AND event #>> '{gap,boot}' = %s LIMIT %s
 """
 
 
@@ -63,6 +73,7 @@ class Leader:
         marks: The progress of all boots, while it leads.
         pruner: Deletes what is old.
         wake: Set it when this worker has committed something.
+        heard: Whether any worker has committed something while this one led.
     """
 
     def __init__(
@@ -77,7 +88,7 @@ class Leader:
         self._db: Connection | None = None
         self.marks = Marks(clock, settings.boots, self._stored)
         self.pruner = Pruner(settings, clock)
-        self.leads = False
+        self.leads = self.heard = False
         self.wake = threading.Event()
         self._turns = 0
         self._stopping = threading.Event()
@@ -106,11 +117,10 @@ class Leader:
         while not self._stopping.is_set():
             try:
                 with connect(self._at) as db:
-                    self._troubles.over()
                     self._db = db
                     self._serve(db)
             except psycopg.Error as error:
-                self._troubles.say(error)
+                self._troubles.say("leader", error)
             finally:
                 self._step_down()
             self._turns += 1
@@ -119,9 +129,12 @@ class Leader:
     def _serve(self, db: Connection) -> None:
         while not self._stopping.is_set():
             self._turns += 1
-            if not self.leads and not self._take_over(db):
-                self._stopping.wait(1.0)
-                continue
+            if not self.leads:
+                leads = self._take_over(db)
+                self._troubles.over("leader")
+                if not leads:
+                    self._stopping.wait(1.0)
+                    continue
             self.wake.wait(IDLE_S)
             self.wake.clear()
             boots = self._round(db)
@@ -139,7 +152,9 @@ class Leader:
             self._acks.session = new_session(db)
             marks = db.execute("SELECT node, boot, number FROM boots ORDER BY updated_at").fetchall()
             above = db.execute(_ABOVE).fetchall()
-        self.marks.load(map(_mark, marks), map(_mark, above))
+            gaps = db.execute(_GAPS).fetchall()
+        of_boots = [((str(node), str(boot)), int(str(a)), int(str(b))) for node, boot, a, b in gaps]
+        self.marks.load(map(_mark, marks), map(_mark, above), of_boots)
         self.leads = True
         log.info("this worker leads: it acknowledges what all workers have stored")
         self._acks.say(self.marks.newest())
@@ -151,11 +166,13 @@ class Leader:
             if not self._stopping.is_set():
                 self._acks.be_silent()
 
-    def _stored(self, key: Key) -> list[int]:
-        """The numbers that are stored of a boot."""
+    def _stored(self, key: Key) -> Arrival:
+        """The numbers and gaps that are stored of a boot."""
         assert self._db is not None  # noqa: S101 - marks move only while there is a connection
         sql = "SELECT number FROM events WHERE node = %s AND boot = %s ORDER BY number LIMIT %s"
-        return [int(str(number)) for (number,) in self._db.execute(sql, (*key, MAX_ABOVE))]
+        numbers = [int(str(number)) for (number,) in self._db.execute(sql, (*key, MAX_ABOVE))]
+        gaps = [(int(str(a)), int(str(b))) for a, b in self._db.execute(_GAPS_OF, (*key, MAX_GAPS))]
+        return Arrival(numbers=numbers, gaps=gaps)
 
     def _round(self, db: Connection) -> int:
         """Move the marks by what was committed since, and acknowledge; how many boots that were."""
@@ -167,17 +184,19 @@ class Leader:
                     marks.take(key, arrival)
             if not taken:
                 return 0
+            self.heard = True
             changed = marks.changed()
-            nodes, boots_, numbers = ([one[column] for one in changed] for column in range(3))
-            added = [marks.added[one.node, one.boot] for one in changed]
-            db.execute(_KEEP, (nodes, boots_, numbers, added))
-            if marks.forgotten:
-                db.execute(
-                    _FORGET, ([key[0] for key in marks.forgotten], [key[1] for key in marks.forgotten])
-                )
+            if marks.forgotten:  # before the others: one of them may have come again
+                db.execute(_FORGET, _columns(marks.forgotten, 2))
+            db.execute(_KEEP, _columns(changed, 3))
+            db.execute(_COUNT, _columns(sorted(marks.added.items()), 2))
         marks.settled()
         self._acks.say(changed)
         return len(changed)
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    return [[one[column] for one in rows] for column in range(width)]
 
 
 def _mark(row: tuple[object, ...]) -> Mark:

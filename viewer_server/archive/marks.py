@@ -40,12 +40,13 @@ class Marks:
     Args:
         clock: Seconds, monotonic.
         most: How many boots of a node are remembered.
-        stored: The stored numbers of a boot, for one that was forgotten and of which something comes again.
+        stored: What is stored of a boot that is new here, or was forgotten. Gaps, too: one worker may
+            commit a gap before another worker commits the first event of the boot that it is about.
 
     Attributes:
         holes: Numbers that were given up. Each is a fault, because nodes report what they have dropped.
         touched: Boots whose events came since `settled`.
-        added: How many new events each of these has.
+        added: How many events each node has that were new since `settled`.
         forgotten: Boots that gave way to newer ones since `settled`.
     """
 
@@ -53,7 +54,7 @@ class Marks:
         self,
         clock: Callable[[], float],
         most: int,
-        stored: Callable[[Key], Iterable[int]] = lambda _: (),
+        stored: Callable[[Key], Arrival] = lambda _: Arrival(),
     ) -> None:
         self._clock, self._most, self._stored = clock, most, stored
         self._nodes: dict[str, OrderedDict[str, Progress]] = {}
@@ -62,15 +63,18 @@ class Marks:
         self._said_s = -math.inf
         self.holes = 0
         self.touched: set[Key] = set()
-        self.added: Counter[Key] = Counter()
+        self.added: Counter[str] = Counter()
         self.forgotten: list[Key] = []
 
-    def load(self, marks: Iterable[Mark], above: Iterable[Mark]) -> None:
+    def load(
+        self, marks: Iterable[Mark], above: Iterable[Mark], gaps: Iterable[tuple[Key, int, int]] = ()
+    ) -> None:
         """Begin with what the database has.
 
         Args:
             marks: The mark of every boot, those first that were heard of longest ago.
             above: Stored events whose numbers are above their boot's mark.
+            gaps: First and last number of each gap that ends above its boot's mark.
         """
         now = self._clock()
         self._nodes, self._above, self._above_all = {}, {}, 0
@@ -81,6 +85,13 @@ class Marks:
             progress = self._nodes[node][boot]
             progress.add(number)
             self._count((node, boot), progress)
+        for key, first, last in gaps:
+            progress = self._nodes[key[0]][key[1]]
+            before = progress.number
+            progress.skip(_gap(key[1], first, last))
+            if progress.number > before:
+                self._count(key, progress)
+                self.touched.add(key)
 
     def take(self, key: Key, arrival: Arrival) -> None:
         """Note what a committed batch holds of a boot."""
@@ -92,19 +103,22 @@ class Marks:
                     del self._nodes[node]
                 return
             boots[boot] = Progress(arrival.lowest - 1, self._clock())
-            for number in self._stored(key):
+            known = self._stored(key)
+            for number in known.numbers:
                 boots[boot].add(number)
+            for first, last in known.gaps:
+                boots[boot].skip(_gap(boot, first, last))
         boots.move_to_end(boot)
         progress = boots[boot]
         for number in sorted(arrival.numbers):
             progress.take(number, arrival.lowest)
         for first, last in arrival.gaps:
-            progress.skip(Gap(boot=boot, first=first, last=last, count=last - first + 1))
+            progress.skip(_gap(boot, first, last))
         missing = progress.give_up(self._clock()) if arrival.numbers else None
         if missing is not None:
             self._given_up(key, f"{missing[0]} to {missing[1]}", missing[1] - missing[0] + 1)
         self.touched.add(key)
-        self.added[key] += arrival.added
+        self.added[node] += arrival.added
         self._count(key, progress)
         self._relieve(key)
         while len(boots) > min(self._most, max(2, MAX_BOOTS // len(self._nodes))):
@@ -150,7 +164,6 @@ class Marks:
     def _clear(self, key: Key) -> None:
         self._above_all -= self._above.pop(key, 0)
         self.touched.discard(key)
-        self.added.pop(key, None)
 
     def _count(self, key: Key, progress: Progress) -> None:
         self._above_all += len(progress.above) - self._above.pop(key, 0)
@@ -174,3 +187,7 @@ class Marks:
         if now - self._said_s >= SAY_AGAIN_S:
             self._said_s = now
             log.error("events %s of %s (boot %s) never came; they are waited for no longer", which, *key)
+
+
+def _gap(boot: str, first: int, last: int) -> Gap:
+    return Gap(boot=boot, first=first, last=last, count=last - first + 1)

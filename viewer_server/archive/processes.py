@@ -33,10 +33,11 @@ def run(config: ArchiveConfig, at: Place, archive: str) -> int:
     return _Workers(config, at, archive, notifier).run()
 
 
-def serve(config: ArchiveConfig, at: Place, archive: str, notifier: Notifier) -> int:
-    """Run one worker in this process."""
+def serve(
+    config: ArchiveConfig, at: Place, archive: str, notifier: Notifier, parent: int | None = None
+) -> int:
+    """Run one worker in this process, until a signal arrives or `parent` is no longer its parent."""
     refusals: list[BrokerError] = []
-    parent = os.getppid()
     with stop_on_signals(within_s=STOP_S) as stop:
 
         def refused(error: BrokerError) -> None:
@@ -51,7 +52,7 @@ def serve(config: ArchiveConfig, at: Place, archive: str, notifier: Notifier) ->
             )
             with Watchdog(stages, _say_late, _end_frozen, notifier.well):
                 notifier.ready("stores events")
-                while not stop.wait(1.0) and os.getppid() == parent and worker.alive:
+                while not stop.wait(1.0) and parent in (None, os.getppid()) and worker.alive:
                     continue
                 died = not worker.alive
                 notifier.stopping()
@@ -92,6 +93,7 @@ class _Workers:
         return code
 
     def _start(self, mask: set[int | signal.Signals]) -> None:
+        parent = os.getpid()
         child = os.fork()
         if child:
             self._running.add(child)
@@ -99,7 +101,7 @@ class _Workers:
         code = 1
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            code = serve(self._config, self._at, self._archive, Notifier({}))
+            code = serve(self._config, self._at, self._archive, Notifier({}), parent)
         except Exception:
             log.exception("a worker ends")
         finally:

@@ -35,25 +35,24 @@ WITH old AS (
 ), of_boot AS (
     SELECT node, boot, max(number) AS last, count(*) AS n FROM gone GROUP BY node, boot
 ), noted AS (
-    UPDATE boots b SET pruned = greatest(b.pruned, o.last), events = greatest(0, b.events - o.n)
+    UPDATE boots b SET pruned = greatest(b.pruned, o.last)
     FROM of_boot o WHERE b.node = o.node AND b.boot = o.boot
+), counted AS (
+    UPDATE nodes n SET events = greatest(0, n.events - o.n)
+    FROM (SELECT node, sum(n) AS n FROM of_boot GROUP BY node) o WHERE n.node = o.node
 )
 SELECT count(*) FROM gone
 """
 _TOO_OLD = _DELETE.format(which="stored_at < now() - %(days)s * interval '1 day' ORDER BY stored_at")
 _OF_LARGEST = _DELETE.format(
-    which="""(node, boot) IN (
-        SELECT node, boot FROM boots WHERE events > 0 AND node = (
-            SELECT node FROM boots GROUP BY node ORDER BY sum(events) DESC LIMIT 1
-        ) ORDER BY boot LIMIT 1
-    ) ORDER BY number"""
+    which="node = (SELECT node FROM nodes ORDER BY events DESC LIMIT 1) ORDER BY boot, number"
 )
-"""The first events of the first boot of the node that has the most."""
+"""The first events of the node that has the most."""
 _RECOUNT = """
-UPDATE boots b SET events = (SELECT count(*) FROM events e WHERE e.node = b.node AND e.boot = b.boot)
-WHERE node = (SELECT node FROM boots GROUP BY node ORDER BY sum(events) DESC LIMIT 1)
+UPDATE nodes n SET events = (SELECT count(*) FROM events e WHERE e.node = n.node)
+WHERE node = (SELECT node FROM nodes ORDER BY events DESC LIMIT 1)
 """
-"""Where something else deletes events, such as TimescaleDB's retention, a boot says more than there is."""
+"""Where something else deletes events, such as TimescaleDB's retention, a node says more than there is."""
 _EMPTY = """
 DELETE FROM boots b WHERE updated_at < now() - %s * interval '1 day'
 AND NOT EXISTS (SELECT FROM events e WHERE e.node = b.node AND e.boot = b.boot) RETURNING node, boot
@@ -63,9 +62,9 @@ DELETE FROM nodes n WHERE since < now() - %s * interval '1 day'
 AND NOT EXISTS (SELECT FROM boots b WHERE b.node = n.node)
 """
 _SILENT = """
-SELECT n.node FROM nodes n LEFT JOIN boots b ON b.node = n.node GROUP BY n.node, n.since
-HAVING coalesce(sum(b.events), 0) <= %s AND coalesce(max(b.updated_at), n.since) < now() - %s::interval
-ORDER BY coalesce(sum(b.events), 0), max(b.updated_at) LIMIT %s
+SELECT n.node FROM nodes n LEFT JOIN boots b ON b.node = n.node WHERE n.events <= %s
+GROUP BY n.node, n.since, n.events HAVING coalesce(max(b.updated_at), n.since) < now() - %s::interval
+ORDER BY n.events, max(b.updated_at) LIMIT %s
 """
 
 
@@ -114,7 +113,7 @@ class Pruner:
         most = self._settings.max_events
         if most is None:
             return 0
-        row = db.execute("SELECT coalesce(sum(events), 0) FROM boots").fetchone()
+        row = db.execute("SELECT coalesce(sum(events), 0) FROM nodes").fetchone()
         too_many = int(str(row[0])) - most if row else 0
         if too_many <= 0:
             return 0

@@ -74,9 +74,9 @@ def _wait(at: Place) -> str | None:
             try:
                 archive = prepare(at)
             except psycopg.Error as error:
-                troubles.say(error)
+                troubles.say("start", error)
                 stop.wait(AGAIN_S)
             else:
-                troubles.over()
+                troubles.over("start")
                 return archive
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import psycopg
 
@@ -29,14 +30,17 @@ class Troubles:
 
     def __init__(self, at: Place) -> None:
         self._at = at
-        self._said = ""
+        self._kinds: dict[str, str] = {}
+        self._lock = threading.Lock()
 
-    def say(self, error: psycopg.Error) -> None:
-        """Something did not work."""
+    def say(self, who: str, error: psycopg.Error) -> None:
+        """Something did not work for one of those who use the database."""
         cure = _CURES.get(error.sqlstate or "") or hopeless(error)
         kind = error.sqlstate or type(error).__name__
-        if kind != self._said:
-            self._said = kind
+        with self._lock:
+            said = kind in self._kinds.values()
+            self._kinds[who] = kind
+        if not said:
             log.warning(
                 "%s: %s%s; events are not acknowledged meanwhile, so nodes keep them. Trying again",
                 self._at.shown,
@@ -44,8 +48,9 @@ class Troubles:
                 f"; {cure}" if cure else "",
             )
 
-    def over(self) -> None:
-        """It works again."""
-        if self._said:
-            self._said = ""
+    def over(self, who: str) -> None:
+        """It has worked: not only a connection, which a server gives that can write nothing."""
+        with self._lock:
+            ended = self._kinds.pop(who, None) is not None and not self._kinds
+        if ended:
             log.warning("%s: works again", self._at.shown)

@@ -24,6 +24,7 @@ from viewer_server.archive.config import ArchiveConfig
 from viewer_server.archive.database import Connection, Place, connect
 from viewer_server.archive.leader import Leader
 from viewer_server.archive.rows import Row, row
+from viewer_server.archive.silence import Silence
 from viewer_server.archive.store import Store
 from viewer_server.archive.troubles import Troubles
 
@@ -77,6 +78,7 @@ class Worker:
         self.store = Store(config.archive.nodes)
         self._subscribed, self._receives = "", False
         self._once = Once()
+        self._silence = Silence(clock)
         self._broken = self._unnumbered = 0
         self._turns = 0
         self._told_s = self._looked_s = clock()
@@ -118,11 +120,10 @@ class Worker:
             try:
                 with connect(self._at) as db:
                     self.store.open(db)
-                    self._troubles.over()
                     self._serve(db, rows)
                     return
             except psycopg.Error as error:
-                self._troubles.say(error)
+                self._troubles.say("worker", error)
             self._turns += 1
             self._subscribe("")  # so that other workers get what this one could not store
             if self._stopping.wait(1.0):
@@ -141,8 +142,13 @@ class Worker:
                 self.store.write(db, rows)
                 rows.clear()
                 self.leader.wake.set()
+            self._troubles.over("worker")
             self._subscribe(self._wanted())
             self._tell()
+            if self.leader.heard:
+                self._silence.heard()
+            elif self._receives and self.leader.leads:
+                self._silence.look(self._subscribed)
             if self._clock() >= self._looked_s + LOOK_AGAIN_S:
                 self._looked_s = self._clock()
                 self.store.look_again(db)
@@ -152,6 +158,7 @@ class Worker:
                 continue
             except Closed:
                 return
+            self._silence.heard()
             rows.extend(one for received in taken if (one := self._read(received)) is not None)
 
     def _wanted(self) -> str:

@@ -44,7 +44,8 @@ class Clock:
 
 
 def made(node: str, number: int, **fields: object) -> Row:
-    one = row(example(node, boot="b-1", number=number, oldest=1, **fields), now_us())
+    given: dict[str, object] = {"boot": "b-1", "number": number, "oldest": 1}
+    one = row(example(node, **(given | fields)), now_us())
     assert one is not None
     return one
 
@@ -55,12 +56,16 @@ def put(db: Connection, store: Store, marks: Marks, *rows: Row) -> None:
     for (boots,) in db.execute("DELETE FROM arrived RETURNING boots").fetchall():
         for key, arrival in unpack(str(boots)):
             marks.take(key, arrival)
+    for node, boot in marks.forgotten:
+        db.execute("DELETE FROM boots WHERE node = %s AND boot = %s", (node, boot))
     for node, boot, number in marks.changed():
         db.execute(
-            """INSERT INTO boots (node, boot, number, events) VALUES (%s, %s, %s, %s) ON CONFLICT (node, boot)
-               DO UPDATE SET number = excluded.number, events = boots.events + excluded.events""",
-            (node, boot, number, marks.added[node, boot]),
+            """INSERT INTO boots (node, boot, number) VALUES (%s, %s, %s) ON CONFLICT (node, boot)
+               DO UPDATE SET number = excluded.number""",
+            (node, boot, number),
         )
+    for node, added in marks.added.items():
+        db.execute("UPDATE nodes SET events = events + %s WHERE node = %s", (added, node))
     marks.settled()
 
 
@@ -87,7 +92,9 @@ def test_what_was_deleted_because_of_its_age_is_not_stored_again_and_moves_no_ma
     assert numbers(db, "n") == [7, 8, 9, 10]
     put(db, store, marks, *(made("n", number) for number in range(1, 12)))
     assert numbers(db, "n") == [7, 8, 9, 10, 11]
-    assert db.execute("SELECT number, pruned, events FROM boots").fetchall() == [(11, 6, 5)]
+    assert db.execute("SELECT number, pruned, n.events FROM boots JOIN nodes n USING (node)").fetchall() == [
+        (11, 6, 5)
+    ]
 
 
 def test_a_boot_of_which_nothing_is_left_is_forgotten_when_it_is_old(db: Connection) -> None:
@@ -111,6 +118,17 @@ def test_the_node_that_has_the_most_loses_its_oldest(db: Connection) -> None:
     Pruner(ArchiveSettings(max_events=1000), clock).step(db, marks)
     assert numbers(db, "small") == list(range(1, 301))
     assert numbers(db, "large") == list(range(301, 1001))
+
+
+def test_events_of_boots_that_are_no_longer_remembered_count_and_are_the_first_to_go(db: Connection) -> None:
+    store, marks, clock = opened(db)
+    for boot in range(40):  # of which 8 are remembered
+        put(db, store, marks, *(made("n", number, boot=f"b-{boot:02}") for number in range(1, 51)))
+    assert db.execute("SELECT events, newest_boot FROM stored_per_node").fetchall() == [(2000, "b-39")]
+    Pruner(ArchiveSettings(max_events=1000), clock).step(db, marks)
+    kept = db.execute("SELECT count(*), min(boot), max(boot) FROM events").fetchall()
+    assert kept == [(1000, "b-20", "b-39")]
+    assert db.execute("SELECT events FROM nodes").fetchall() == [(1000,)]
 
 
 def test_a_silent_node_with_few_events_gives_way_to_a_new_one_and_no_other_does(db: Connection) -> None:

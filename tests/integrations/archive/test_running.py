@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from shared.mqtt.address import MqttSettings
@@ -17,7 +20,7 @@ from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import Ack, decode
 from tests.conftest import REPO, MosquittoProcess, wait_until
-from tests.integrations.archive.system import SCHEMA, Archive, Node, busy, stored, wait_empty
+from tests.integrations.archive.system import SCHEMA, Archive, Node, busy, stored, url, wait_empty
 from tests.integrations.postgresql import PostgreSql
 from tests.viewer_server.process import ViewerProcess
 
@@ -228,3 +231,39 @@ def test_what_a_stranger_sends_is_skipped_and_costs_nothing_else(
         found = "select label, occurred_at > now() - interval '1 hour'"
         assert database.ask(f"{found} from {SCHEMA}.events where node = 'n0'") == "a\ufffdb|t"
         assert archive.log.count("skipped an event") == 1
+
+
+def test_a_database_that_can_only_be_read_is_said_once_and_so_is_its_cure(
+    own_broker: MosquittoProcess, database: PostgreSql, tmp_path: Path
+) -> None:
+    with Archive(own_broker.url, database, tmp_path) as archive:
+        archive.wait_ready()
+        database.ask("alter role postgres set default_transaction_read_only = on")
+        database.kill()
+        database.start()
+        wait_until(lambda: "read-only transaction" in archive.log, 20)
+        time.sleep(3.0)  # it tries again each second
+        assert archive.log.count("read-only transaction") == 1
+        assert "works again" not in archive.log.split("read-only transaction")[1]
+        cure = "alter role postgres reset default_transaction_read_only"
+        database.ask(f"begin read write; {cure}; commit")
+        wait_until(lambda: "works again" in archive.log.split("read-only transaction")[1], 20)
+
+
+def test_an_archive_goes_on_when_the_shell_that_started_it_ends(
+    own_broker: MosquittoProcess, database: PostgreSql, tmp_path: Path
+) -> None:
+    log = tmp_path / "archive.log"
+    settings = f"--database {url(database)} --set mqtt.url={own_broker.url}"
+    line = f"{sys.executable} -m viewer_server.archive {settings} >{log} 2>&1 & echo $!; read wait"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["sh", "-c", line], cwd=REPO, stdin=pipe, stdout=pipe, text=True) as shell:
+        assert shell.stdout is not None
+        archive = psutil.Process(int(shell.stdout.readline()))
+        wait_until(lambda: log.exists() and "receives events" in log.read_text(), 20)
+    try:
+        assert shell.returncode is not None, "its input has ended, so it has"
+        time.sleep(2.5)  # the archive looks once a second
+        assert archive.is_running()
+    finally:
+        archive.kill()

@@ -127,10 +127,28 @@ def test_many_nodes_have_room_for_fewer_boots_each(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_boot_that_was_forgotten_goes_on_with_what_is_stored_of_it() -> None:
-    marks = Marks(Clock(), 8, stored=lambda key: range(1, 10) if key == BOX else ())
+    marks = Marks(Clock(), 8, stored=lambda key: held(range(1, 10) if key == BOX else ()))
     marks.take(BOX, held([10]))
     marks.take(("box", "b-2"), held([2]))
     assert marks.changed() == [("box", "b-1", 10), ("box", "b-2", 0)]
+
+
+def test_a_gap_that_was_committed_before_the_first_event_of_its_boot_counts() -> None:
+    gaps: list[tuple[int, int]] = []
+    marks = Marks(Clock(), 8, stored=lambda key: held([], gaps=gaps if key == BOX else ()))
+    gaps.append((2, 3))
+    marks.take(BOX, held([], gaps=gaps))
+    assert marks.changed() == [], "nothing came of this boot"
+    marks.take(BOX, held([1, 4]))
+    assert mark(marks) == 4
+
+
+def test_the_next_leader_knows_the_gaps_that_end_above_a_mark() -> None:
+    marks = Marks(Clock(), 8)
+    marks.load([Mark(*BOX, 1)], [Mark(*BOX, 4), Mark(*BOX, 8)], [(BOX, 2, 3), (BOX, 6, 7)])
+    assert mark(marks) == 4
+    marks.take(BOX, held([5]))
+    assert mark(marks) == 8
 
 
 def test_numbers_above_a_hole_take_a_bounded_amount_of_memory() -> None:

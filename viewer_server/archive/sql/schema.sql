@@ -30,6 +30,7 @@ create table events (
 create index events_by_place on events (node, camera, zone, occurred_at);
 create index events_by_time on events (occurred_at);
 create index events_by_arrival on events (stored_at);
+create index events_gaps on events (node) where type = 'gap';
 
 -- How far each boot is stored. number: every event up to it is stored, or will never come; that is what is acknowledged.
 -- pruned: events up to it were deleted, and are not stored again. Written by the worker that leads, and by nobody else.
@@ -38,13 +39,16 @@ create table boots (
     boot text collate "C" not null,
     number bigint not null,
     pruned bigint not null default 0,
-    events bigint not null default 0,
     updated_at timestamptz not null default now(),
     primary key (node, boot)
 ) with (fillfactor = 50);
 
--- Nodes for which there is room.
-create table nodes (node text collate "C" primary key, since timestamptz not null default now());
+-- Nodes for which there is room. events: how many are stored, also of boots that `boots` has forgotten.
+create table nodes (
+    node text collate "C" primary key,
+    since timestamptz not null default now(),
+    events bigint not null default 0
+) with (fillfactor = 50);
 
 -- What a committed batch holds, for the worker that leads: it deletes the row when it has moved the marks.
 create table arrived (id bigint generated always as identity primary key, boots text not null);
@@ -90,4 +94,5 @@ from events where type in ('zone_entered', 'zone_exited', 'zone_lost') and zone 
 
 -- What each node has here.
 create view stored_per_node as
-select node, sum(events) as events, max(updated_at) as heard_at, max(boot) as newest_boot from boots group by node;
+select node, n.events, max(b.updated_at) as heard_at, max(b.boot) as newest_boot
+from nodes n join boots b using (node) group by node, n.events;
