@@ -27,8 +27,10 @@ from viewer_server.live.mailbox import Mailbox
 SEND_TIMEOUT_S = 5.0
 SEND_BUFFER = 64 * 1024
 PING_S = 10
-MAX_MESSAGE = 8192
-RECEIVE_PER_S = 64 * 1024
+MAX_MESSAGE = 144 * 1024
+"""Bytes; as many cameras as a browser may name, with the longest names, take 137 KiB."""
+RECEIVE_PER_S = 2 * MAX_MESSAGE
+"""Bytes a second; a page that opens says what it shows and what it watches in the same moment."""
 WATCH_S = 1.0
 CHECK_S = 2.0
 """Seconds after which a browser's right to stay is looked at again, whether it says anything or not."""

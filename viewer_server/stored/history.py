@@ -52,7 +52,7 @@ class _Parts:
         self.db, self.boots = db, boots
         self.ledger = Ledger(db, quotas, clock)
         places = Places(db, quotas, self.ledger)
-        self.rollup = Rollup(db, places, self.ledger)
+        self.rollup = Rollup(db, places, self.ledger, quotas.settings.nodes)
         self.pruner = Pruner(db, settings, quotas, self.ledger, (boots, places, self.rollup), clock)
         boots.load(db)
 

@@ -36,6 +36,8 @@ MAX_SEEN = 20_000
 """Rows of sums that are remembered, to save a look whether they are there."""
 MAX_STANDINGS = 50_000
 """Zones times sessions that are remembered between two looks at the table."""
+OF_A_NODE = 10
+"""With many nodes, so many rows and so many zones of each are remembered: five zones have a row a minute."""
 
 
 def bin_of(dwell_s: float) -> int:
@@ -49,7 +51,7 @@ def bin_begins_s(index: int) -> float:
     return float(SHORTEST_S * 2 ** (index / 8))
 
 
-@dataclass
+@dataclass(slots=True)
 class _Standing:
     """How many are inside one zone in one session: by the events, and by the node.
 
@@ -81,10 +83,15 @@ class Rollup:
         db: Open, with the tables of `schema.py`.
         places: Numbers the zones, lines and sessions.
         ledger: Counts the rows of sums of each node; None while an old file is taken along.
+        nodes: How many nodes there may be.
     """
 
-    def __init__(self, db: sqlite3.Connection, places: Places, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, places: Places, ledger: Ledger | None = None, nodes: int = 0
+    ) -> None:
         self._db, self._places, self._ledger = db, places, ledger
+        self._max_seen = max(MAX_SEEN, OF_A_NODE * nodes)
+        self._max_standings = max(MAX_STANDINGS, OF_A_NODE * nodes)
         self.reset()
 
     def reset(self) -> None:
@@ -140,8 +147,10 @@ class Rollup:
             ).fetchall()
             if newest_us is not None and newest_us > at_us:
                 return
+        if standing.told is not None and at_us < standing.told[0]:
+            return  # a standby broker still retained them
         standing.told = at_us, state.occupancy
-        if standing.recent:  # numbers are told in order, so earlier changes are in all that follow
+        if standing.recent:  # earlier changes are in these numbers, and in all that follow
             standing.recent = [change for change in standing.recent if change[0] > at_us]
         self._changed.add((place, session))
 
@@ -193,7 +202,7 @@ class Rollup:
         key = values[-3:]
         if key in self._seen and self._db.execute(update, values).rowcount:
             return
-        if len(self._seen) >= MAX_SEEN:
+        if len(self._seen) >= self._max_seen:
             self._seen.clear()
         self._seen.add(key)
         if self._db.execute(insert, values).rowcount == 0:
@@ -211,7 +220,7 @@ class Rollup:
         """
         standing = self._standings.get((place, session))
         if standing is None:
-            if len(self._standings) >= MAX_STANDINGS:
+            if len(self._standings) >= self._max_standings:
                 self.flush()
                 self._standings.clear()
                 self._changed.clear()

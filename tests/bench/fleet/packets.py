@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xD0, 0xE0
 PING = b"\xc0\x00"
-BYE = b"\xe0\x00"
 _JSON = b"\x03\x00\x10application/json"
 _JPEG = b"\x03\x00\x0aimage/jpeg"
 

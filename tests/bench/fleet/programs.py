@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from broker.certificates import main as certificates
 from tests.conftest import REPO, free_port, wait_for_port
 
 SHOWN = 200
-"""Nodes that the browser shows where it asks for names first: the viewer reads messages of at most 8 kB."""
+"""Nodes that the browser shows where it asks for names first: four times as many as a page."""
 FILES = 65_536
 """Open files that the broker may have, if the system allows it."""
 
@@ -197,8 +196,3 @@ def _more_files() -> None:
 def own_files() -> None:
     """Let this process have a socket for each node."""
     _more_files()
-
-
-def wall() -> float:
-    """The wall clock, seconds."""
-    return time.time()

@@ -66,8 +66,8 @@ class Run:
         for rate in options.rates:
             row = self._step(rate)
             print("".join(f"{row[key]:12.1f}" for _, key in COLUMNS), _saturated(row), flush=True)
-            worst = max(row["ack99"], 0.0 if math.isnan(row["age99"]) else row["age99"])
-            good.append(worst < LIMIT_MS and row["stored"] >= row["made"])
+            in_time = row["ack99"] < LIMIT_MS and row["age99"] < LIMIT_MS  # NaN, where nothing came, is not
+            good.append(in_time and row["stored"] >= row["made"])
         knee = max((rate for rate, well in zip(options.rates, good, strict=True) if well), default=0.0)
         print(f"knee: {knee:g} events/s")
         for which in options.kills:

@@ -14,8 +14,10 @@ import pytest
 import simple_websocket  # type: ignore[import-untyped]
 import websocket as client_library
 
+from shared.limits import NAME_LENGTH
 from tests.conftest import wait_until
 from viewer_server.live import websocket as module
+from viewer_server.live.hub import MAX_WATCHED
 from viewer_server.live.mailbox import Mailbox
 from viewer_server.live.updates import BINARY, TEXT, Update, websocket_frame
 from viewer_server.live.websocket import OPTIONS, SafeSocket, refuse_compression, serve
@@ -182,11 +184,24 @@ def test_a_long_message_from_a_browser_ends_the_connection(connect: Connect) -> 
     assert (opcode, int.from_bytes(data[:2], "big")) == (client_library.ABNF.OPCODE_CLOSE, 1009)
 
 
+def test_a_browser_may_show_and_watch_1024_cameras_with_the_longest_names_at_once(connect: Connect) -> None:
+    pair = connect()
+    thread = pair.serve()
+    names = [[f"{number:0{NAME_LENGTH}}", "c" * NAME_LENGTH] for number in range(MAX_WATCHED)]
+    messages = [json.dumps({"type": kind, "cameras": names}) for kind in ("show", "watch")]
+    for message in messages:
+        pair.client.send(message)
+    wait_until(lambda: len(pair.heard) == len(messages))
+    assert pair.heard == messages
+    pair.mailbox.close(1001, "")
+    thread.join(ENDS_S)
+
+
 def test_a_flood_of_short_messages_ends_the_connection(connect: Connect) -> None:
     pair = connect()
     thread = pair.serve()
     with contextlib.suppress(OSError):  # sooner or later the kernel tells the client
-        for _ in range(100):
+        for _ in range(3 * module.RECEIVE_PER_S // 4000):
             pair.client.send("x" * 4000)
     thread.join(ENDS_S)
     assert not thread.is_alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import random
@@ -17,11 +18,14 @@ import pytest
 
 from shared.wire.messages import Event, EventType, ZoneState, encode
 from viewer_server.config import HistorySettings
-from viewer_server.stored import series
+from viewer_server.quotas import Quotas
+from viewer_server.stored import rollup, series
 from viewer_server.stored.history import History
+from viewer_server.stored.nodes.places import Places
 from viewer_server.stored.nodes.times import MINUTE_US
 from viewer_server.stored.reading import Database, Unavailable
 from viewer_server.stored.rollup import BINS, bin_begins_s, bin_of
+from viewer_server.stored.schema import SCHEMA
 
 T0 = 1_751_328_000_000_000  # a whole hour
 HOUR = 3_600_000_000
@@ -173,6 +177,28 @@ def test_old_retained_numbers_change_nothing(path: Path) -> None:
     database = stored(path, *scene.events())
     stored(path, states=(numbers("s", T0 + MINUTE_US, 1),))  # of before the exit that is stored
     assert read(database, T0, T0 + 5 * MINUTE_US, 60).occupancy_mean == [1.0] * 5
+
+
+def test_numbers_that_a_standby_broker_still_retains_change_nothing(path: Path) -> None:
+    scene = Scene("s", [(T0, T0 + 3 * MINUTE_US, False)])
+    before, after = numbers("s", T0 + MINUTE_US, 1), numbers("s", T0 + 4 * MINUTE_US, 0)
+    database = stored(path, *scene.events(), states=(before, after, before))
+    assert read(database, T0, T0 + 4 * MINUTE_US, 60).occupancy_mean == [1.0, 1.0, 1.0, 0.0]
+
+
+def test_with_many_nodes_the_zones_of_each_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollup, "MAX_STANDINGS", 2)
+    asked: list[str] = []
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(SCHEMA)
+        sums = rollup.Rollup(db, Places(db, Quotas()), nodes=1)
+        told = [dataclasses.replace(numbers("s", T0, 1), zone=f"z{number}") for number in range(5)]
+        for state in told:
+            sums.told(state, T0)
+        db.set_trace_callback(asked.append)
+        for state in told:
+            sums.told(state, T0 + MINUTE_US)
+    assert asked == []
 
 
 def test_a_line_counts_and_is_never_occupied(path: Path) -> None:
