@@ -42,10 +42,10 @@ Browsers send text of at most 144 KiB, with at most 1,024 cameras in a message:
 ========================  ====================================================================================
 `ready`                   allows `frames` more binary messages
 `ping`                    asks for the server's clock: `client_ms`, a number that comes back
-`watch`                   asks for frames of these `cameras` only, `[[node, camera], ...]`; null stands for all.
+`watch`                   asks for frames of these `cameras` alone, `[[node, camera], ...]`; null: of all.
                           Until then, frames of all are sent, or of none where names come first
-`show`                    where names come first: asks for what there is about these `cameras` and their nodes,
-                          and no others. What was not asked for before is sent at once
+`show`                    where names come first: asks for what there is about these `cameras` and their
+                          nodes, and no others. What was not asked for before is sent at once
 ========================  ====================================================================================
 """
 
