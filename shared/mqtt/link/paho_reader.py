@@ -64,8 +64,11 @@ class PahoReader(paho.Client):
             self._last_bytes_received = paho.time_func()
         try:
             result = self._handle(received, sock)
-        except (Malformed, MalformedPacket):
-            result = MQTTErrorCode.MQTT_ERR_PROTOCOL
+        except (Malformed, MalformedPacket) as error:
+            if self._once(f"malformed {error}"):
+                log.error("the broker sent bytes that are no MQTT (%s); connecting again", error)
+            # Not "protocol error": that would be the broker's word on us, which waiting does not cure.
+            result = MQTTErrorCode.MQTT_ERR_CONN_LOST
         return self._loop_rc_handle(result) if result > 0 else result
 
     def acknowledge(self) -> None:
@@ -80,8 +83,10 @@ class PahoReader(paho.Client):
         v5 = self._protocol == paho.MQTTv5
         for first, body in self._reading.packets(received):
             if first & 0xF0 == paho.PUBLISH and self._accepted:
-                message, number = read_publish(first, body, v5=v5)
-                if len(body) < LONGEST:
+                whole = len(body) < LONGEST
+                # What is cut off may be properties, so they count as payload.
+                message, number = read_publish(first, body, v5=v5 and whole)
+                if whole:
                     self._give(message)
                 elif self._once(message.topic):
                     log.warning("%r: skipped a message of over %d bytes", message.topic, LONGEST)
@@ -108,7 +113,7 @@ class PahoReader(paho.Client):
         """Let paho handle a packet that is no message.
 
         Raises:
-            Malformed: The broker sends something else than a CONNACK first, or a second one.
+            Malformed: It breaks MQTT, or something else than a CONNACK came first, or a second CONNACK.
         """
         answers = first & 0xF0 == paho.CONNACK
         if answers == self._accepted:
@@ -118,6 +123,8 @@ class PahoReader(paho.Client):
             result = self._packet_handle()
         finally:
             self._in_packet = _as_paho_reads(0, b"")
+        if result == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+            raise Malformed(f"a packet of type {first >> 4}")
         self._accepted |= answers and result == MQTTErrorCode.MQTT_ERR_SUCCESS
         return result
 

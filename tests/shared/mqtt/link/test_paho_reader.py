@@ -23,7 +23,7 @@ from shared.mqtt.link.reading import LONGEST
 from shared.mqtt.received import Received
 from tests.bench.fleet import packets
 from tests.conftest import wait_until
-from tests.shared.mqtt.connections import CONNACK, accepted, connecting, take
+from tests.shared.mqtt.connections import CONNACK, accepted, take
 
 CONNACK_3, WRONG_VERSION_3 = b"\x20\x02\x00\x00", b"\x20\x02\x00\x01"
 HELLO = packets.packet(0x30, b"\x00\x01a\x00hello")
@@ -144,18 +144,25 @@ def test_messages_and_acknowledgements_are_those_of_paho_itself(listening: socke
     ],
     ids=["early", "early SUBACK", "second CONNACK", "QoS 3", "length", "AUTH", "cut"],
 )
-def test_a_broker_that_breaks_mqtt_loses_the_connection_and_may_try_again(said: bytes) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as broker, connecting(broker) as client:
+def test_a_broker_that_breaks_mqtt_loses_the_connection_and_may_try_again(
+    said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = list[BrokerError]()
+    with socket.create_server(("127.0.0.1", 0)) as broker:
         broker.settimeout(10)
-        with accepted(broker) as first:
-            first.sendall(said)
-            with suppress(ConnectionResetError):
-                while first.recv(4096):
-                    pass
-        with accepted(broker) as second:
-            second.sendall(CONNACK + HELLO)
-            expected = 1 + (said.startswith(CONNACK))
-            assert [one.payload for one in take(client, expected)] == [b"hello"] * expected
+        where = MqttSettings(url=f"mqtt://127.0.0.1:{broker.getsockname()[1]}")
+        with Client(where, name="test", on_refused=refused.append) as client:
+            with accepted(broker) as first:
+                first.sendall(said)
+                with suppress(ConnectionResetError):
+                    while first.recv(4096):
+                        pass
+            with accepted(broker) as second:
+                second.sendall(CONNACK + HELLO)
+                expected = 1 + (said.startswith(CONNACK))
+                assert [one.payload for one in take(client, expected)] == [b"hello"] * expected
+    assert not refused
+    assert "the broker sent bytes that are no MQTT (" in caplog.text
 
 
 def test_a_message_at_qos_2_is_taken_once_and_acknowledged_as_that(listening: socket.socket) -> None:
@@ -176,13 +183,15 @@ def test_a_message_that_is_far_too_long_is_read_over_and_acknowledged(
     taken = list[Received]()
     client.take = taken.append
     long = packets.packet(0x32, b"\x00\x04long\x00\x07\x00" + bytes(2 * LONGEST))
-    said = heard(client, listening, CONNACK + long + long + HELLO)
+    text_of = packets.user("a", "x" * 60_000)
+    properties = packets.packet(0, text_of * (2 * LONGEST // len(text_of)))[1:]
+    odd = packets.packet(0x32, b"\x00\x03odd\x00\x08" + properties)
+    said = heard(client, listening, CONNACK + long + long + odd + HELLO)
     client.release()
     assert [one.payload for one in taken] == [b"hello"]
-    assert said == b"\x40\x02\x00\x07" * 2
-    assert [line.getMessage() for line in caplog.records] == [
-        "'long': skipped a message of over 2000000 bytes"
-    ]
+    assert said == b"\x40\x02\x00\x07" * 2 + b"\x40\x02\x00\x08"
+    skipped = "skipped a message of over 2000000 bytes"
+    assert [line.getMessage() for line in caplog.records] == [f"'long': {skipped}", f"'odd': {skipped}"]
 
 
 def test_a_client_that_was_refused_3_1_1_says_so_and_asks_for_it_again() -> None:
