@@ -39,7 +39,8 @@ export class Pager {
       this.#timer = setTimeout(() => this.#found(), PAUSE_MS);
     });
     root.hidden = true;
-    root.replaceChildren(element("label", {}, `Find ${noun} `, this.#input), this.#said, this.#before, this.#after);
+    root.replaceChildren(element("label", {}, `Find ${noun} `, this.#input), this.#said,
+      element("span", {}, this.#before, " ", this.#after)); // side by side, also on a phone
   }
 
   /** What is searched for. */
