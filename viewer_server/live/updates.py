@@ -37,26 +37,17 @@ always those of the picture) and `lost` (how many detections messages of the ses
 viewer). When `matched` is false, the picture did not say which frame it shows, and `detections` is the newest
 message, which may be of another frame.
 
-<<<<<<< HEAD
 Browsers send text of at most 144 KiB, with at most 1,024 cameras in a message:
 
 ========================  ====================================================================================
 `ready`                   allows `frames` more binary messages
 `ping`                    asks for the server's clock: `client_ms`, a number that comes back
 `watch`                   asks for frames of these `cameras` alone, `[[node, camera], ...]`; null: of all.
-                          Until then, frames of all are sent, or of none where names come first
+                          Until then, frames of all are sent, or of none where names come first. The newest
+                          frame that is known follows at once, however old: see its `received_us`
 `show`                    where names come first: asks for what there is about these `cameras` and their
                           nodes, and no others. What was not asked for before is sent at once
 ========================  ====================================================================================
-=======
-Browsers send text of at most 8 KiB. `{"type": "ready", "frames": n}` allows n more binary messages, and
-`{"type": "ping", "client_ms": t}` asks for the server's clock. `{"type": "watch", "cameras": [[node, camera],
-...]}` asks for frames of these cameras only; null stands for all. Until then, frames of all are sent, or of
-none where names come first. The newest frame that the viewer has of a camera follows at once, however old:
-`received_us` says when it came. Where names come first, `{"type": "show", "cameras": [[node, camera], ...]}`
-asks for what there is about these cameras and their nodes, and no others: what was not asked for before is
-sent at once.
->>>>>>> acb84776 (Keep the buttons of a long list side by side, and say that the first frame of a camera may be old)
 """
 
 from __future__ import annotations
