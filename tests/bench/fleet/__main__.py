@@ -29,6 +29,7 @@ from tests.bench.fleet.driver import Driver
 from tests.bench.fleet.node import Node, Tally, names
 from tests.bench.fleet.programs import System, own_files
 from tests.bench.fleet.run import Run
+from viewer_server.live.hub import MAX_WATCHED
 
 
 def main() -> int:
@@ -89,8 +90,14 @@ def _options() -> argparse.Namespace:
         parser.error(
             f"--keep {options.keep}: there is something already, and data of another run would be mixed up"
         )
-    if options.nodes > 19_000:
-        parser.error("--nodes: at most 19000; there is a port for each, and a file")
+    if not 1 <= options.nodes <= 19_000:
+        parser.error("--nodes: from 1 to 19000; there is a port for each, and a file")
+    if not 0 <= options.watched <= min(options.nodes, MAX_WATCHED):
+        parser.error(f"--watched: at most {MAX_WATCHED}, and not more than --nodes; each has one camera")
+    for name in ("rates", "seconds", "connects", "fps"):
+        given = getattr(options, name)
+        if min(given if isinstance(given, list) else [given]) <= 0:
+            parser.error(f"--{name}: more than 0")
     return options
 
 

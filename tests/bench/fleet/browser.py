@@ -2,10 +2,9 @@
 
     python -m tests.bench.fleet.browser URL FILE SHOWN WATCHED
 
-It shows so many nodes, as a page does that has asked for names first; else all of them. It takes the frames
-of the first cameras, as many as are watched.
-It is a process of its own, so that the simulator's work does not delay it. Each line of FILE has the wall
-clock in seconds and the age of an event in milliseconds.
+With names first, it shows as many nodes as SHOWN says; without, all of them. It takes frames of the first
+WATCHED cameras. It is a process of its own, so that the simulator's work does not delay it. Each line of FILE
+has the wall clock in seconds and the age of an event in milliseconds.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from pathlib import Path
 import orjson
 from websocket import WebSocket, WebSocketException, create_connection
 
-from tests.bench.fleet.node import CAMERA, names
+from tests.bench.fleet.messages import CAMERA
+from tests.bench.fleet.node import names
 
 FLUSH_S = 0.2
 CREDIT = 8

@@ -133,7 +133,6 @@ class Driver:
         self._attempts: dict[str, int] = {}
         self.late_s: list[float] = []
         """How late the process was with each timer: what it says of latencies is wrong by that much."""
-        self.losses = 0
         self.errors: dict[str, int] = {}
 
     @property
@@ -204,7 +203,6 @@ class Driver:
 
     def _lose(self, connection: Connection, error: OSError) -> None:
         node = connection.node
-        self.losses += node.ready
         self._attempts[node.name] = 0 if node.ready else self._attempts.get(node.name, 0) + 1
         node.lost()
         del self._by_descriptor[connection.socket.fileno()]

@@ -11,7 +11,7 @@ import orjson
 
 from shared.wire.messages import now_us
 from tests.bench.fleet import messages, packets
-from tests.bench.fleet.messages import CAMERA, PREFIX, Template
+from tests.bench.fleet.messages import PREFIX, Template
 
 IN_FLIGHT = 20
 """Events on their way at a time, as in a real outbox."""
@@ -254,6 +254,3 @@ class Node:
 def names(count: int, first: int = 0) -> Iterator[str]:
     """Names of nodes."""
     return (f"sim{number:05d}" for number in range(first, first + count))
-
-
-__all__ = ["CAMERA", "Line", "Node", "Tally", "names"]

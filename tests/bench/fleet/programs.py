@@ -64,11 +64,6 @@ class Program:
         """Resident memory of the largest process of the family, MB; gunicorn's other one is small."""
         return max((one.memory_info().rss for one in self._family()), default=0) / 1e6
 
-    @property
-    def pid(self) -> int:
-        """The process that works: with gunicorn, the master's child."""
-        return self._family()[-1].pid
-
     def _family(self) -> list[psutil.Process]:
         if self._process is None:
             return []
