@@ -179,7 +179,12 @@ class NameGuard:
         return answer
 
     def _on_status(self, message: object) -> None:
-        if not isinstance(message, NodeStatus) or message.session == self._session:
+        if not isinstance(message, NodeStatus):
+            return
+        if message.session == self._session:
+            # The will of an earlier connection of ours: another member of a cluster may publish it long after
+            # we have gone on here. Nothing but the status is wrong.
+            self._garbled |= message.status == "offline"
             return
         self._damaged = True
         if message.status == "offline":

@@ -161,6 +161,7 @@ def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody
         for payload in (
             status_message(NODE, "5a-recorded", "online"),
             status_message(NODE, "5a-recorded", "offline"),
+            status_message(NODE, "6b-running", "offline"),  # its own will, published late
             b"",
             b"garbage",
         ):
@@ -168,7 +169,7 @@ def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody
             assert replay.finish(5)
             wait_until(lambda: node.guard.overwritten)
             node.guard.mend()
-            wait_until(lambda: holder(where) == "6b-running")
+            wait_until(lambda: holder(where) == "6b-running" and retained(where).status == "online")
         assert not node.errors
         assert not node.guard.yielded
 
