@@ -38,7 +38,7 @@ def status(options: argparse.Namespace) -> int:
     """Print what runs where; with a folder, also what differs from it."""
     folder = None if options.folder is None else Folder(options.folder)
     with connect(broker_settings(options), _globs(options)) as fleet:
-        nodes = fleet.inventory.nodes
+        nodes = _known(fleet)
         plans = None if folder is None else {one.node: one for one in _plans(fleet, folder, options)}
         print(report.table(nodes.values(), plans, everything=options.all))
         _say_broken(fleet)

@@ -217,6 +217,11 @@ def find(name: str) -> Head:
     for head in known:
         if head.run == name:
             return head
+    if (file := runs_folder() / f"{name}.jsonl").is_file():
+        raise ConfigError(
+            f"{file}: cannot be read as a run. Either another user made it, or the run was killed before it "
+            "sent anything"
+        )
     folder = str(Path(name).resolve())
     undone = {head.undoes for head in known if head.undoes is not None and _is_complete(head.run)}
     of_folder = [head for head in known if head.folder == folder and head.command == "apply"]

@@ -213,6 +213,8 @@ def test_the_command_line_plans_applies_and_puts_back(
         nodes["shop-3"].end()
         assert run("status") == 0
         assert "3 nodes, 2 online" in capsys.readouterr().out
+        assert main(["status", "--nodes", "shop_*", *options]) == 2
+        assert "no node is known to the broker; is --nodes right?" in capsys.readouterr().err
         assert run("plan", str(folder)) == 4
         assert "3 nodes: shop-1, shop-2, shop-3 (offline)" in capsys.readouterr().out
         assert main(["apply", str(folder), *options]) == 2, "nobody can be asked, and nobody has said yes"

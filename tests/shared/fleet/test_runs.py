@@ -126,3 +126,10 @@ def told(simulated: Simulated) -> Node:
     for received in known(simulated):
         inventory.take(received)
     return inventory.get(simulated.name)
+
+
+def test_a_run_without_a_whole_first_line_is_named_as_one_that_cannot_be_read() -> None:
+    runs.runs_folder().mkdir(parents=True, exist_ok=True)
+    (runs.runs_folder() / "torn.jsonl").write_text('{"run":"torn"')
+    with pytest.raises(ConfigError, match=r"torn\.jsonl: cannot be read as a run"):
+        runs.find("torn")
