@@ -54,6 +54,7 @@ export class Tile {
   #blind = false; // whether the camera gives no pictures
   /** @type {number[]} */
   #drawn = []; // when each frame of the last seconds was drawn, for the frame rate
+  #seenSince = 0; // since when the tile is on the screen: frames come only then
   /** @type {number[]} */
   #ages = [];
   #facts = {
@@ -282,11 +283,13 @@ export class Tile {
   refresh() {
     const now = this.clock.now();
     while (this.#drawn.length && now - this.#drawn[0] > FPS_OVER_MS) this.#drawn.shift();
-    const quiet = this.#shown !== null && this.#drawn.length === 0 && !this.#paused;
+    if (this.stage.dataset.seen !== "true") this.#seenSince = now;
+    const over = Math.min(FPS_OVER_MS, Math.max(1000, now - this.#seenSince));
+    const quiet = this.#shown !== null && this.#drawn.length === 0 && !this.#paused && over === FPS_OVER_MS;
     this.#refreshState();
     this.#refreshNotice(quiet, now);
     const count = this.detections?.objects.length ?? 0;
-    this.#facts.fps.textContent = this.#shown ? `${((this.#drawn.length * 1000) / FPS_OVER_MS).toFixed(1)} per s` : "–";
+    this.#facts.fps.textContent = this.#shown ? `${((this.#drawn.length * 1000) / over).toFixed(1)} per s` : "–";
     // What was in the picture when the node or the camera went away says nothing about now.
     this.#facts.objects.textContent = this.#shown && this.isLive ? String(count) : "–";
     this.#refreshAge(quiet || this.#paused);
