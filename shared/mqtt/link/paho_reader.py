@@ -123,7 +123,8 @@ class PahoReader(paho.Client):
             result = self._packet_handle()
         finally:
             self._in_packet = _as_paho_reads(0, b"")
-        if result == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+        # paho calls a CONNACK that refuses us so, too; its reason was reported by then.
+        if result == MQTTErrorCode.MQTT_ERR_PROTOCOL and not answers:
             raise Malformed(f"a packet of type {first >> 4}")
         self._accepted |= answers and result == MQTTErrorCode.MQTT_ERR_SUCCESS
         return result

@@ -234,3 +234,11 @@ def test_a_mosquitto_without_retained_messages_or_qos_is_not_tried_for_ever(
             wait_until(lambda: cure in caplog.text)
     finally:
         broker.kill()
+
+
+def test_a_refusal_is_not_logged_as_bytes_that_are_no_mqtt(caplog: pytest.LogCaptureFixture) -> None:
+    not_authorized = 0x87
+    with ScriptedBroker(reason=not_authorized) as broker, Client(MqttSettings(url=broker.url), name="n"):
+        wait_until(lambda: broker.connects >= 2)
+    assert "Not authorized" in caplog.text
+    assert "no MQTT" not in caplog.text
