@@ -21,7 +21,7 @@ LEAST_OF = {
     "edge_node/backends": 55.0,  # PyTorch and KServe: `make test-engines`
     "edge_node/backends/onnx": 75.0,  # providers for GPUs
     "edge_node/backends/tensorrt": 80.0,  # TensorRT's runtime needs a GPU
-    "viewer_server/archive": 30.0,  # PostgreSQL: `make test-integrations`
+    "viewer_server/archive": 25.0,  # PostgreSQL: `make test-integrations`
     "optimization": 80.0,  # GPUs and PyTorch, as in the next three
     "optimization/commands": 70.0,  # ground truth, too, which is not part of the project
     "optimization/graph": 65.0,  # OpenVINO, Core ML and torchvision, too: `make test-engines`
