@@ -63,8 +63,7 @@ def test_a_broker_that_says_nothing_gets_as_many_as_before_even_after_one_that_t
         wait_until(lambda: client.connections == 2 and client.connected)
         for _ in range(20):
             assert client.send(topics.EVENTS, EVENTS, b"{}") is not None
-        wait_until(lambda: len(broker.published) == 20)
-        assert broker.most == [0, 20]
+        wait_until(lambda: broker.most == [0, 20])
 
 
 @pytest.mark.parametrize(("announced", "shares"), [({}, True), ({"SharedSubscriptionAvailable": 0}, False)])
