@@ -13,10 +13,10 @@ import mmap
 import os
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -27,9 +27,9 @@ from gunicorn.workers.base import Worker as GunicornWorker
 from shared.errors import BrokerError, ConfigError
 from shared.files import at_home
 from shared.secrets.redact import redact_address
+from shared.service.frozen import end_frozen, say_late
 from shared.service.notify import Notifier
-from shared.service.watchdog import Look, Stage, Watchdog, says
-from shared.signals import end_with_stacks, stacks_after
+from shared.service.watchdog import Look, Stage, Watchdog
 from shared.storage import state_folder
 from viewer_server.access.auth import Access, check_address, read_password
 from viewer_server.access.login_file import LoginFile
@@ -64,8 +64,6 @@ OPEN_S = 600
 """gunicorn replaces a worker that is silent for longer; converting a large old history may take minutes."""
 STOP_S = 4
 """How long gunicorn lets the worker stop before it kills it."""
-FAREWELL_S = 2.0
-"""How long a process that stands still has to say so."""
 GOODBYE_S = 1.0
 """How long browsers have to hang up before their sockets are shut."""
 
@@ -238,22 +236,6 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return self._app
 
 
-def _say_late(late: Mapping[str, float]) -> None:
-    text = f"{says(late)}: waiting for it" if late else "all stages get on again"
-    # In a thread of its own, because a late stage may hold what logging needs.
-    threading.Thread(target=log.warning, args=("%s", text), daemon=True).start()
-
-
-def _end_frozen(reason: str) -> None:
-    """End the worker, and have gunicorn start another one."""
-    stacks_after(FAREWELL_S)  # in case that not even this thread gets on
-    text = f"{reason}: the process ends, so that another one takes over"
-    teller = threading.Thread(target=log.error, args=("%s", text), daemon=True)
-    teller.start()
-    teller.join(FAREWELL_S / 2)
-    end_with_stacks(1)
-
-
 class Worker(GunicornWorker):  # type: ignore[misc]
     """Runs the subscriber, and lets clients in."""
 
@@ -300,7 +282,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
                 Stage("subscriber", program.subscriber.look),
                 Stage("mqtt", program.subscriber.look_at_network),
             ]
-        return Watchdog(stages, _say_late, _end_frozen, program.supervisor.well)
+        return Watchdog(stages, partial(say_late, log), partial(end_frozen, log), program.supervisor.well)
 
     def _end(self, door: Door, program: _Server) -> None:
         door.stop_listening()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 import time
-from collections.abc import Mapping
+from functools import partial
 
 from shared.errors import BrokerError
+from shared.service.frozen import end_frozen, say_late
 from shared.service.notify import Notifier
-from shared.service.watchdog import Stage, Watchdog, says
-from shared.signals import STOPS, end_with_stacks, stacks_after, stop_on_signals
+from shared.service.watchdog import Stage, Watchdog
+from shared.signals import STOPS, stop_on_signals
 from viewer_server.archive.config import ArchiveConfig
 from viewer_server.archive.database import Place
 from viewer_server.archive.worker import Worker
@@ -20,7 +20,6 @@ from viewer_server.archive.worker import Worker
 log = logging.getLogger("darner.archive")
 
 STOP_S = 6.0
-FAREWELL_S = 2.0
 AGAIN_S = 1.0
 """How long after a worker has died its successor starts, seconds."""
 
@@ -50,7 +49,7 @@ def serve(
                 Stage("leader", worker.leader.look),
                 Stage("mqtt", worker.look_at_network),
             )
-            with Watchdog(stages, _say_late, _end_frozen, notifier.well):
+            with Watchdog(stages, partial(say_late, log), partial(end_frozen, log), notifier.well):
                 notifier.ready("stores events")
                 while not stop.wait(1.0) and parent in (None, os.getppid()) and worker.alive:
                     continue
@@ -133,18 +132,3 @@ class _Workers:
             time.sleep(0.02)
         for child in self._running:
             os.kill(child, signal.SIGKILL)
-
-
-def _say_late(late: Mapping[str, float]) -> None:
-    text = f"{says(late)}: waiting for it" if late else "all stages get on again"
-    # In a thread of its own, because a late stage may hold what logging needs.
-    threading.Thread(target=log.warning, args=("%s", text), daemon=True).start()
-
-
-def _end_frozen(reason: str) -> None:
-    stacks_after(FAREWELL_S)  # in case that not even this thread gets on
-    text = f"{reason}: the process ends, so that another one takes over"
-    teller = threading.Thread(target=log.error, args=("%s", text), daemon=True)
-    teller.start()
-    teller.join(FAREWELL_S / 2)
-    end_with_stacks(1)
