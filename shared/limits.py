@@ -66,6 +66,22 @@ TRACK_VISITS = 64
 """Stays in zones that the message of a finished track lists; as many crossings of lines besides."""
 TRACK_CLASSES = 16
 """Classes that the detector gave one track."""
+SCHEDULES = 64
+"""Schedules of a node's calendar."""
+MODES = 16
+"""Modes of a node."""
+SPANS = 64
+"""Times in which a schedule is active, in a week or on a day that differs."""
+EXCEPTIONS = 366
+"""Days, or rows of days, on which a schedule differs."""
+DAY_STARTS = 24
+"""Times at which the counters of the day begin at zero."""
+RULES = 256
+"""Rules of a node."""
+TARGETS = 32
+"""Targets to which a viewer sends the alerts of one rule."""
+RULE_PLACES = 64
+"""Zones and lines that one rule names."""
 INTERESTS = 32
 """Viewers that tell a node which cameras somebody looks at."""
 INTEREST_S = 3600

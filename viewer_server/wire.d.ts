@@ -1,6 +1,17 @@
 // What the viewer sends to its page, as types for the check of the JavaScript; not shipped.
 // `make docs` makes them from the Python types of the wire and of the REST API.
 
+export interface Alert {
+  rule: string;
+  severity: "critical" | "info" | "warning";
+  text: string;
+  trigger: "count" | "event" | "occupancy" | "offline" | "problem" | "stay";
+  name: string | null;
+  value: number | null;
+  problem: "covered" | "frozen" | "low_rate" | "moved" | "out_of_focus" | "washed_out" | "wrong_colours" | null;
+  notify: string[] | null;
+}
+
 export interface CameraEntry {
   source: string;
   login: boolean;
@@ -126,6 +137,13 @@ export interface Crowd {
   after_s: number;
 }
 
+export interface DayCounters {
+  since_us: number;
+  entered: number;
+  exited: number;
+  by_class: Record<string, Flow>;
+}
+
 export interface DetectAnswer {
   node: string;
   width: number;
@@ -183,7 +201,7 @@ export interface Event {
   seq: number;
   captured_us: number;
   event_id: string;
-  type: "crowd_ended" | "crowd_started" | "gap" | "line_crossed" | "loitering" | "queue_ended" | "queue_started" | "track_ended" | "track_linked" | "track_started" | "zone_entered" | "zone_exited" | "zone_lost";
+  type: "alert" | "crowd_ended" | "crowd_started" | "gap" | "line_crossed" | "loitering" | "presence_ended" | "presence_started" | "problem_ended" | "problem_started" | "queue_ended" | "queue_started" | "track_ended" | "track_linked" | "track_started" | "zone_entered" | "zone_exited" | "zone_lost";
   occurred_us: number;
   schema: "darner.event/1";
   track_id: number | null;
@@ -199,6 +217,9 @@ export interface Event {
   boot: string | null;
   number: number | null;
   oldest: number | null;
+  problem: "covered" | "frozen" | "low_rate" | "moved" | "out_of_focus" | "washed_out" | "wrong_colours" | null;
+  shift: ViewShift | null;
+  alert: Alert | null;
   gap: Gap | null;
   historical: boolean;
 }
@@ -324,6 +345,7 @@ export interface LineDefinition {
   classes: string[];
   anchor: "bottom_center" | "center" | "center_left" | "center_right" | "top_center";
   band: number;
+  schedule: string | null;
 }
 
 export interface MaskDefinition {
@@ -332,6 +354,7 @@ export interface MaskDefinition {
   by: "anchor" | "overlap";
   anchor: "bottom_center" | "center" | "center_left" | "center_right" | "top_center";
   overlap: number;
+  schedule: string | null;
 }
 
 export interface Metrics {
@@ -425,6 +448,11 @@ export interface PathList {
   tracks: TrackPath[];
 }
 
+export interface Presence {
+  on_after_s: number;
+  off_after_s: number;
+}
+
 export interface Quantiles {
   count: number;
   p50: number;
@@ -466,7 +494,7 @@ export interface StoredEvent {
   seq: number;
   captured_us: number;
   event_id: string;
-  type: "crowd_ended" | "crowd_started" | "gap" | "line_crossed" | "loitering" | "queue_ended" | "queue_started" | "track_ended" | "track_linked" | "track_started" | "zone_entered" | "zone_exited" | "zone_lost";
+  type: "alert" | "crowd_ended" | "crowd_started" | "gap" | "line_crossed" | "loitering" | "presence_ended" | "presence_started" | "problem_ended" | "problem_started" | "queue_ended" | "queue_started" | "track_ended" | "track_linked" | "track_started" | "zone_entered" | "zone_exited" | "zone_lost";
   occurred_us: number;
   schema: "darner.event/1";
   track_id: number | null;
@@ -482,6 +510,9 @@ export interface StoredEvent {
   boot: string | null;
   number: number | null;
   oldest: number | null;
+  problem: "covered" | "frozen" | "low_rate" | "moved" | "out_of_focus" | "washed_out" | "wrong_colours" | null;
+  shift: ViewShift | null;
+  alert: Alert | null;
   gap: Gap | null;
   historical: boolean;
   node_name: string | null;
@@ -529,6 +560,13 @@ export interface TrackPath {
   path: [number, number, number][];
 }
 
+export interface ViewShift {
+  dx: number;
+  dy: number;
+  degrees: number;
+  scale: number;
+}
+
 export interface ZoneDefinition {
   polygon: [number, number][];
   name: string | null;
@@ -540,6 +578,8 @@ export interface ZoneDefinition {
   queue: boolean;
   loitering_s: number | null;
   crowd: Crowd | null;
+  presence: Presence | null;
+  schedule: string | null;
 }
 
 export interface ZoneList {
@@ -581,6 +621,9 @@ export interface ZoneState {
   loitering: number;
   loitering_ids: number[];
   crowded: boolean;
+  present: boolean | null;
+  day: DayCounters | null;
+  paused: "covered" | "frozen" | "low_rate" | "moved" | "out_of_focus" | "schedule" | "washed_out" | "wrong_colours" | null;
   started_us: number | null;
   watched: boolean;
 }

@@ -209,12 +209,12 @@ def configured_definitions(camera: CameraSettings) -> Definitions:
 
 
 def _hash(definitions: Definitions) -> str:
-    # Masks, filters and names only where there are some: else an upgrade would take the saved zones for
-    # outdated.
+    # Masks, filters, names and what came later only where there are some: else an upgrade would take the
+    # saved zones for outdated.
     hashed: dict[str, Any] = {
         key: one for key, one in definitions.by_key().items() if one or key in ("zones", "lines")
     }
-    hashed |= {key: as_before_names(hashed[key]) for key in ("zones", "lines")}
+    hashed |= {key: as_before_names(hashed[key]) for key in ("zones", "lines", "masks") if key in hashed}
     return hashlib.sha256(orjson.dumps(hashed)).hexdigest()
 
 

@@ -59,11 +59,16 @@ class Topic:
 STATUS = Topic("status", "{node}/status", messages.NodeStatus, 1, True)
 INFO = Topic("info", "{node}/info", messages.NodeInfo, 1, True)
 CAMERAS = Topic("cameras", "{node}/cameras", messages.Cameras, 1, True)
+CALENDAR = Topic("calendar", "{node}/calendar", messages.Calendar, 1, True)
+MODE = Topic("mode", "{node}/mode", messages.ModeState, 1, True)
+RULES = Topic("rules", "{node}/rules", messages.Rules, 1, True)
 METRICS = Topic("metrics", "{node}/metrics", messages.Metrics, 0, False, 30)
 CAMERA_STATUS = Topic("camera_status", "{node}/camera/{camera}/status", messages.CameraStatus, 1, True)
 DETECTIONS = Topic("detections", "{node}/camera/{camera}/detections", messages.DetectionsMessage, 0, False, 2)
 THUMBNAIL = Topic("thumbnail", "{node}/camera/{camera}/thumbnail", "jpeg", 0, False, 5)
 EVENTS = Topic("events", "{node}/camera/{camera}/events", messages.Event, 1, False)
+ALERT = Topic("alert", "{node}/camera/{camera}/alert", messages.Event, 1, False)
+HEALTH = Topic("health", "{node}/camera/{camera}/health", messages.Health, 1, True)
 ZONES = Topic("zones", "{node}/camera/{camera}/zones", messages.Zones, 1, True)
 SUSPECTS = Topic("suspects", "{node}/camera/{camera}/suspects", messages.Suspects, 1, True)
 ZONE = Topic("zone", "{node}/camera/{camera}/zone/{zone}", messages.ZoneState, 1, True)
@@ -91,11 +96,16 @@ TABLE = (
     STATUS,
     INFO,
     CAMERAS,
+    CALENDAR,
+    MODE,
+    RULES,
     METRICS,
     CAMERA_STATUS,
+    HEALTH,
     DETECTIONS,
     THUMBNAIL,
     EVENTS,
+    ALERT,
     SNAPSHOT,
     TRACK,
     ZONES,

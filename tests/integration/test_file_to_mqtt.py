@@ -135,7 +135,18 @@ def test_a_file_becomes_every_documented_message_and_the_node_ends_by_itself(
         listen_to_the_end(heard)
         assert process.wait(15) == 0
     counts = heard.names()
-    asked_for = {"request", "response", "ack", "interest", "track"}
+    asked_for = {
+        "request",
+        "response",
+        "ack",
+        "interest",
+        "track",
+        "calendar",
+        "mode",
+        "rules",
+        "alert",
+        "health",
+    }
     assert min(count for name, count in counts.items() if name not in asked_for) >= 1, counts
     assert [m.status for m in heard.of(topics.STATUS)] == ["online", "offline"]
     assert [m.status for m in heard.of(topics.CAMERA_STATUS)] == ["starting", "streaming", "ended"]

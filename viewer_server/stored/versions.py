@@ -82,7 +82,9 @@ class Versions:
         kept = {name: getattr(zones, name) for name in ("zones", "lines", *ADDED)}
         # Older viewers kept neither: an empty one is left out, so that an upgrade makes no new version.
         kept = {name: value for name, value in kept.items() if value or name not in ADDED}
-        kept |= {kind: as_before_names(kept[kind]) for kind in ("zones", "lines")}  # for the same reason
+        kept |= {
+            kind: as_before_names(kept[kind]) for kind in ("zones", "lines", "masks") if kind in kept
+        }  # the same
         definitions = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
         key = zones.node, zones.camera
         with self._lock:

@@ -9,8 +9,7 @@ from msgspec import Meta
 
 from shared import limits
 from shared.wire.messages.codec import write_out_defaults
-from shared.wire.messages.fields import Count, Id, Text
-from shared.wire.messages.heads import NodeMessage
+from shared.wire.messages.fields import Count, Id, NodeMessage, Text
 from shared.wire.messages.names import Named
 
 RemoteCameras = Literal["off", "network", "any"]

@@ -11,7 +11,7 @@ import orjson
 
 from shared import limits, typed
 from shared.errors import MessageError
-from shared.wire.messages.heads import NodeMessage
+from shared.wire.messages.fields import NodeMessage
 
 M = TypeVar("M")
 

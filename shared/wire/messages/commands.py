@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from shared import limits
+from shared.wire.messages.calendar import CalendarDefinition
 from shared.wire.messages.cameras import CameraChange, Secret
 from shared.wire.messages.codec import check_json
-from shared.wire.messages.fields import Count, Fraction, Id, Label, Text
-from shared.wire.messages.heads import NodeMessage
+from shared.wire.messages.fields import Count, Fraction, Id, Label, Micros, NodeMessage, Text
 from shared.wire.messages.ignoring import FilterDefinition, MaskDefinition
+from shared.wire.messages.rules import RuleDefinition
 from shared.wire.messages.zones import LineDefinition, ZoneDefinition
 
 ErrorCode = Literal["busy", "conflict", "failed", "invalid", "unknown"]
@@ -42,7 +43,10 @@ class Request:
     ) = None
     version: Annotated[
         Count | None,
-        Meta(description="zones.set, cameras.set: version of the definitions or cameras that these replace"),
+        Meta(
+            description="zones.set, cameras.set, calendar.set, rules.set: version of the definitions or "
+            "cameras that these replace"
+        ),
     ] = None
     zones: (
         Annotated[
@@ -86,6 +90,24 @@ class Request:
                 description="cameras.set: the cameras to add or change, by name; null removes one, or takes "
                 "back what was saved of it. cameras.probe: the one to try",
             ),
+        ]
+        | None
+    ) = None
+    calendar: Annotated[
+        CalendarDefinition | None, Meta(description="calendar.set: the whole calendar of the node")
+    ] = None
+    mode: Annotated[Id | None, Meta(description="mode.set: the mode that holds from now on")] = None
+    until_us: Annotated[
+        Micros | None,
+        Meta(
+            description="mode.set: when the mode ends by itself, microseconds since 1970 UTC; null: it holds "
+            "until a schedule or somebody sets another one"
+        ),
+    ] = None
+    rules: (
+        Annotated[
+            dict[Id, RuleDefinition],
+            Meta(max_length=limits.RULES, description="rules.set: all rules of the node"),
         ]
         | None
     ) = None

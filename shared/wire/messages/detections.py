@@ -8,8 +8,18 @@ from typing import Annotated, Literal, TypedDict
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages.fields import Amount, Change, Count, Fraction, Id, Label, Micros, Pixels, Seconds
-from shared.wire.messages.heads import FrameMessage
+from shared.wire.messages.fields import (
+    Amount,
+    Change,
+    Count,
+    Fraction,
+    FrameMessage,
+    Id,
+    Label,
+    Micros,
+    Pixels,
+    Seconds,
+)
 from shared.wire.messages.ignoring import IgnoredObject
 
 

@@ -8,8 +8,19 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages.fields import Count, Fraction, Id, Label, Micros, Seconds, Text
-from shared.wire.messages.heads import FrameMessage, NodeMessage
+from shared.wire.messages.fields import (
+    Count,
+    Fraction,
+    FrameMessage,
+    Id,
+    Label,
+    Micros,
+    NodeMessage,
+    Seconds,
+    Text,
+)
+from shared.wire.messages.node import Problem, ViewShift
+from shared.wire.messages.rules import Alert
 
 EventType = Literal[
     "track_started",
@@ -24,6 +35,11 @@ EventType = Literal[
     "queue_ended",
     "crowd_started",
     "crowd_ended",
+    "presence_started",
+    "presence_ended",
+    "problem_started",
+    "problem_ended",
+    "alert",
     "gap",
 ]
 
@@ -86,6 +102,16 @@ class Event(FrameMessage):
     ] = None
     oldest: Annotated[
         Count | None, Meta(description="Lowest number of this boot that the node can still send")
+    ] = None
+    problem: Annotated[
+        Problem | None,
+        Meta(description="Of problem_started and problem_ended: what is wrong with the camera's picture"),
+    ] = None
+    shift: Annotated[
+        ViewShift | None, Meta(description="Of a problem that is a moved camera: how far it has moved")
+    ] = None
+    alert: Annotated[
+        Alert | None, Meta(description="Of an alert: the rule, how urgent it is, and what it says")
     ] = None
     gap: Annotated[Gap | None, Meta(description="Of a gap event: the events that were given up")] = None
     historical: Annotated[

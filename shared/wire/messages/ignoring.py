@@ -9,8 +9,7 @@ from msgspec import Meta
 
 from shared import limits
 from shared.geometry import Anchor
-from shared.wire.messages.fields import ClassFilter, Count, Fraction, Id, Label, Micros, Point
-from shared.wire.messages.heads import CameraMessage
+from shared.wire.messages.fields import CameraMessage, ClassFilter, Count, Fraction, Id, Label, Micros, Point
 
 IgnoreReason = Literal["mask", "min_size", "max_size", "min_aspect", "max_aspect", "score"]
 """Why a detection was dropped: the key of a filter, or a mask."""
@@ -51,6 +50,9 @@ class MaskDefinition:
         float,
         Meta(gt=0, le=1, description="by overlap: the least share of the box's area that must be inside"),
     ] = 0.5
+    schedule: Annotated[
+        Id | None, Meta(description="Schedule of the calendar during which it holds; null: always")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages.fields import Amount, Change, Count, Id, Label, Micros, Seconds, Text
-from shared.wire.messages.heads import NodeMessage
+from shared.wire.messages.fields import Amount, Change, Count, Id, Label, Micros, NodeMessage, Seconds, Text
 
 
 @dataclass(frozen=True, kw_only=True)

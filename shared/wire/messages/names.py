@@ -83,9 +83,13 @@ def nameless(definitions: Mapping[str, N]) -> dict[str, N]:
     return {key: replace(one, name=None) for key, one in definitions.items()}
 
 
-def as_before_names(definitions: Mapping[str, Named]) -> dict[str, dict[str, Any]]:
-    """Definitions as versions that knew no names wrote them, except where there is a name."""
+_LATER = frozenset({"name", "presence", "schedule"})
+"""Fields of definitions that the first version did not have."""
+
+
+def as_before_names(definitions: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """Definitions as versions that knew no names, presence or schedules wrote them, where they use none."""
     return {
-        key: {field: value for field, value in vars(one).items() if field != "name" or value is not None}
+        key: {field: value for field, value in vars(one).items() if field not in _LATER or value is not None}
         for key, one in definitions.items()
     }

@@ -1,4 +1,4 @@
-"""Retained messages of a node about itself and its cameras: status and manifest."""
+"""Retained messages of a node about itself and its cameras: status, manifest, health."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages.fields import Count, Id, Label, Micros, Pixels, Sha256, Text
-from shared.wire.messages.heads import CameraMessage, NodeMessage
+from shared.wire.messages.fields import (
+    CameraMessage,
+    Coordinate,
+    Count,
+    Fraction,
+    Id,
+    Label,
+    Micros,
+    NodeMessage,
+    Pixels,
+    Sha256,
+    Text,
+)
 from shared.wire.messages.names import Named
 
 
@@ -127,3 +138,89 @@ class CameraStatus(CameraMessage):
     status: CameraState
     since_us: Annotated[Micros, Meta(description="When the state began, microseconds since 1970 UTC")]
     reason: Annotated[Text | None, Meta(description="Why, where something went wrong")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountState(CameraMessage):
+    """How many objects a camera sees now, by class."""
+
+    schema: Literal["darner.count/1"] = "darner.count/1"
+    captured_us: Annotated[
+        Micros,
+        Meta(
+            description="When the frame in which they were counted was captured, microseconds since 1970 "
+            "UTC; before the first frame, when the node started"
+        ),
+    ]
+    total: Annotated[Count, Meta(description="Number of confirmed tracks in view")]
+    classes: Annotated[
+        dict[Label, Count],
+        Meta(
+            max_length=limits.CLASSES,
+            description="Number by name of the class; one that was seen since the node started stays, with 0",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsState(CameraMessage):
+    """The values of the settings that the command set can change."""
+
+    schema: Literal["darner.settings/1"] = "darner.settings/1"
+    confidence: Annotated[Fraction, Meta(description="Lowest score of an object that is reported")]
+    detect_every: Annotated[int, Meta(ge=1, le=100, description="The detector runs on every n-th frame")]
+    paused: Annotated[bool, Meta(description="Whether the camera's analysis is paused")]
+    thumbnail_fps: Annotated[float, Meta(ge=0, le=60, description="Thumbnails per second; 0: none")]
+
+
+Problem = Literal["covered", "out_of_focus", "moved", "frozen", "washed_out", "wrong_colours", "low_rate"]
+"""What can be wrong with a camera's picture.
+
+"covered": something hides the view, or it is black; "moved": the view is not the one on which zones and lines
+were drawn; "frozen": the same picture again and again; "low_rate": far fewer frames than usual, or none.
+"""
+PauseReason = Literal[
+    "schedule", "covered", "out_of_focus", "moved", "frozen", "washed_out", "wrong_colours", "low_rate"
+]
+"""Why a zone or line counts nothing: it is off schedule, or a problem of its camera."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewShift:
+    """How a camera's view has moved: where its picture of before lies in that of now.
+
+    A point of before is now at its place turned by `degrees` and scaled by `scale` about the middle of the
+    frame, then shifted by `dx` and `dy`.
+    """
+
+    dx: Annotated[Coordinate, Meta(description="Shift to the right, as a fraction of the frame's width")]
+    dy: Annotated[Coordinate, Meta(description="Shift downwards, as a fraction of the frame's height")]
+    degrees: Annotated[float, Meta(ge=-180, le=180, description="Turn, clockwise on the picture")] = 0.0
+    scale: Annotated[float, Meta(ge=0.1, le=10, description="Above 1: closer than before")] = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraProblem:
+    """Something that is wrong with a camera's picture."""
+
+    problem: Problem
+    since_us: Annotated[Micros, Meta(description="When it began, microseconds since 1970 UTC")]
+    shift: Annotated[ViewShift | None, Meta(description="Of a moved camera: how far; null: not known")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health(CameraMessage):
+    """What is wrong with a camera's picture now."""
+
+    schema: Literal["darner.health/1"] = "darner.health/1"
+    problems: Annotated[
+        tuple[CameraProblem, ...], Meta(max_length=16, description="Empty: the picture can be trusted")
+    ] = ()
+    paused: Annotated[bool, Meta(description="Whether zones and lines count nothing because of it")] = False
+    reference_us: Annotated[
+        Micros | None,
+        Meta(
+            description="When the view was noted with which it is compared, microseconds since 1970 UTC; "
+            "null: not yet"
+        ),
+    ] = None

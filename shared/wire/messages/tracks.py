@@ -8,8 +8,17 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared import limits
-from shared.wire.messages.fields import Amount, Count, Fraction, Id, Label, Micros, Seconds, Text
-from shared.wire.messages.heads import FrameMessage
+from shared.wire.messages.fields import (
+    Amount,
+    Count,
+    Fraction,
+    FrameMessage,
+    Id,
+    Label,
+    Micros,
+    Seconds,
+    Text,
+)
 
 TrackEnd = Literal["left", "lost", "camera_stopped", "node_stopped"]
 """How a track ended.

@@ -10,10 +10,20 @@ from msgspec import Meta
 from shared import limits
 from shared.geometry import Anchor
 from shared.wire.messages.codec import write_out_defaults
-from shared.wire.messages.fields import ClassFilter, Count, Id, Label, Micros, Point, Seconds
-from shared.wire.messages.heads import CameraMessage, FrameMessage
+from shared.wire.messages.fields import (
+    CameraMessage,
+    ClassFilter,
+    Count,
+    FrameMessage,
+    Id,
+    Label,
+    Micros,
+    Point,
+    Seconds,
+)
 from shared.wire.messages.ignoring import FilterDefinition, MaskDefinition, Polygon
 from shared.wire.messages.names import Named
+from shared.wire.messages.node import PauseReason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +37,18 @@ class Crowd:
     after_s: Annotated[
         Seconds, Meta(description="Seconds for which there must be that many, and fewer to end it")
     ] = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """When somebody counts as present in a zone, for automations that must not flicker."""
+
+    on_after_s: Annotated[
+        Seconds, Meta(description="Seconds for which the zone must be occupied before somebody is present")
+    ] = 0.0
+    off_after_s: Annotated[
+        Seconds, Meta(description="Seconds for which it must be empty before nobody is present")
+    ] = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +78,12 @@ class ZoneDefinition(Named):
         Meta(description="Seconds after which an object in the zone is loitering; null: never"),
     ] = None
     crowd: Annotated[Crowd | None, Meta(description="When the zone is crowded; null: never")] = None
+    presence: Annotated[
+        Presence | None, Meta(description="When somebody counts as present; null: the zone does not say")
+    ] = None
+    schedule: Annotated[
+        Id | None, Meta(description="Schedule of the calendar during which it counts; null: always")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +110,9 @@ class LineDefinition(Named):
             "as a fraction of the frame's height",
         ),
     ] = 0.01
+    schedule: Annotated[
+        Id | None, Meta(description="Schedule of the calendar during which it counts; null: always")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +171,19 @@ class Flow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DayCounters(Flow):
+    """What was counted since the day began; see `day_starts` of the calendar. A restart keeps it."""
+
+    since_us: Annotated[
+        Micros, Meta(description="When these counters began at zero, microseconds since 1970 UTC")
+    ]
+    by_class: Annotated[
+        dict[Label, Flow],
+        Meta(max_length=limits.CLASSES, description="Entered and exited, by name of the class"),
+    ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ZoneNumbers:
     """The numbers of a zone or line, as analytics computes them.
 
@@ -170,6 +214,20 @@ class ZoneNumbers:
         ),
     ] = ()
     crowded: Annotated[bool, Meta(description="Whether the zone is crowded now")] = False
+    present: Annotated[
+        bool | None,
+        Meta(description="Whether somebody is present; null: the definition does not ask"),
+    ] = None
+    day: Annotated[
+        DayCounters | None, Meta(description="Counters of the day; null: none yet, or an older node")
+    ] = None
+    paused: Annotated[
+        PauseReason | None,
+        Meta(
+            description="Why it counts nothing now: its schedule, or what is wrong with the camera's "
+            "picture; null: it counts"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinitio
 
 SQUARE = ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)))
 OTHER = ZoneDefinition(polygon=((0, 0), (0.5, 0), (0.5, 0.5)))
-NAMELESS = {key: value for key, value in vars(SQUARE).items() if key != "name"}
+NAMELESS = {key: value for key, value in vars(SQUARE).items() if key not in ("name", "presence", "schedule")}
 LINE = LineDefinition(points=((0, 0), (1, 1)))
 MASK = MaskDefinition(polygon=((0, 0), (1, 0), (1, 1)))
 SMALL = FilterDefinition(min_size=0.1)

@@ -123,6 +123,40 @@ EXAMPLES: list[Any] = [
         masks={"m": messages.MaskDefinition(polygon=((0, 0), (1, 0), (1, 1)), by="overlap")},
         filters={"all": messages.FilterDefinition(score=0.3)},
     ),
+    messages.Calendar(
+        **HEAD,
+        version=1,
+        timezone="Europe/Berlin",
+        location=messages.Location(latitude=52.5, longitude=13.4),
+        modes={"open": messages.ModeDefinition(), "closed": messages.ModeDefinition(during="night")},
+        schedules={
+            "night": messages.ScheduleDefinition(
+                spans=(messages.Span(start="sunset-30", end="06:00", days=("mon",)),),
+                exceptions=(messages.ExceptionDays(first="2028-02-29", spans=(messages.DaySpan(),)),),
+            )
+        },
+    ),
+    messages.ModeState(
+        **HEAD, mode="open", since_us=1, schedules={"night": messages.ScheduleNow(active=True)}
+    ),
+    messages.Rules(
+        **HEAD,
+        version=1,
+        rules={
+            "r": messages.RuleDefinition(
+                when=messages.Condition(trigger="stay", zones=("z",), for_s=60), notify=("mail",)
+            )
+        },
+        problems={"r": ("there is no zone z",)},
+    ),
+    messages.Health(
+        **HEAD,
+        camera="c",
+        problems=(
+            messages.CameraProblem(problem="moved", since_us=1, shift=messages.ViewShift(dx=0.1, dy=-0.1)),
+        ),
+        paused=True,
+    ),
     messages.Suspects(
         **HEAD,
         camera="c",
