@@ -6,6 +6,12 @@ import { element } from "./dom.js";
 import { duration } from "./format.js";
 import { label, named } from "./names.js";
 
+/** @type {Record<string, string>} */
+const PROBLEMS = {
+  covered: "covered", out_of_focus: "out of focus", moved: "moved", frozen: "frozen", washed_out: "washed out",
+  wrong_colours: "wrong in colour", low_rate: "too slow",
+};
+
 /** @type {Record<Event["type"], (event: Event | StoredEvent) => (string | Node)[]>} */
 const SAYS = {
   track_started: (e) => [who(e), " appeared"],
@@ -20,6 +26,11 @@ const SAYS = {
   queue_ended: (e) => ["Queue in ", name(e), " is over"],
   crowd_started: (e) => ["Crowd in ", name(e), number(e)],
   crowd_ended: (e) => ["Crowd in ", name(e), " is over"],
+  presence_started: (e) => ["Somebody is in ", name(e)],
+  presence_ended: (e) => ["Nobody is in ", name(e)],
+  problem_started: (e) => [`The camera's picture cannot be trusted: ${PROBLEMS[e.problem ?? ""] ?? "a fault"}`],
+  problem_ended: (e) => [`The camera's picture is right again: it was ${PROBLEMS[e.problem ?? ""] ?? "at fault"}`],
+  alert: (e) => [e.alert?.text ?? "Alert"],
   gap: (e) => [`${e.count ?? e.gap?.count ?? "Some"} events were lost before they could be sent`],
 };
 

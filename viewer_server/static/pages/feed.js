@@ -13,7 +13,9 @@ import { CameraFinder, cameraOptions, distinct } from "./cameras.js";
 const KINDS = [
   ["", "everything"], ["zone_entered", "zone entered"], ["zone_exited", "zone left"], ["zone_lost", "lost in a zone"],
   ["line_crossed", "line crossed"], ["loitering", "loitering"], ["queue_started", "queue began"], ["queue_ended", "queue over"],
-  ["crowd_started", "crowd began"], ["crowd_ended", "crowd over"], ["track_started", "track appeared"],
+  ["crowd_started", "crowd began"], ["crowd_ended", "crowd over"], ["presence_started", "somebody present"],
+  ["presence_ended", "nobody present"], ["problem_started", "camera at fault"], ["problem_ended", "camera right again"],
+  ["alert", "alert"], ["track_started", "track appeared"],
   ["track_ended", "track left"], ["track_linked", "track continued"], ["gap", "events lost"],
 ];
 const PAGE = 50;
