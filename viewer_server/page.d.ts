@@ -1,8 +1,8 @@
 // Types that the page's modules share; none of them is shipped. What comes from the wire is in wire.d.ts.
 
 import type {
-  CameraStatus, DetectedObject, DetectionsMessage, Event, FilterDefinition, LineDefinition, MaskDefinition, Metrics, NodeInfo,
-  NodeStatus, Suspects, ZoneDefinition, ZoneState, Zones,
+  Calendar, CameraStatus, DetectedObject, DetectionsMessage, Event, FilterDefinition, Health, LineDefinition, MaskDefinition, Metrics,
+  ModeState, NodeInfo, NodeStatus, Rules, Suspects, ZoneDefinition, ZoneState, Zones,
 } from "./wire";
 
 export type Point = [number, number];
@@ -117,6 +117,10 @@ export interface Messages {
   zones: { node: string; camera: string; message: Zones | null };
   zone: { node: string; camera: string; zone: string; message: ZoneState | null };
   suspects: { node: string; camera: string; message: Suspects | null };
+  calendar: { node: string; message: Calendar | null };
+  mode: { node: string; message: ModeState | null };
+  rules: { node: string; message: Rules | null };
+  health: { node: string; camera: string; message: Health | null };
   events: { node: string; camera: string; message: Event };
   picture: { node: string; camera: string; message: { refused: string } | null };
 }

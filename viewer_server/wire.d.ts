@@ -12,6 +12,29 @@ export interface Alert {
   notify: string[] | null;
 }
 
+export interface Calendar {
+  node: string;
+  session: string;
+  published_us: number;
+  version: number;
+  schema: "darner.calendar/1";
+  timezone: string | null;
+  location: Location | null;
+  day_starts: string[];
+  modes: Record<string, ModeDefinition>;
+  schedules: Record<string, ScheduleDefinition>;
+}
+
+export interface CalendarList {
+  nodes: NodeCalendar[];
+  total: number;
+}
+
+export interface CalendarSaved {
+  version: number;
+  warnings: string[];
+}
+
 export interface CameraEntry {
   source: string;
   login: boolean;
@@ -64,6 +87,12 @@ export interface CameraMetrics {
   collected: CollectMetrics | null;
 }
 
+export interface CameraProblem {
+  problem: "covered" | "frozen" | "low_rate" | "moved" | "out_of_focus" | "washed_out" | "wrong_colours";
+  since_us: number;
+  shift: ViewShift | null;
+}
+
 export interface CameraSettingsList {
   nodes: NodeCameras[];
   total: number;
@@ -86,6 +115,7 @@ export interface CameraSummary {
   name: string | null;
   node_name: string | null;
   status: CameraStatus | null;
+  health: Health | null;
   source: string | null;
   zones: number;
   lines: number;
@@ -132,6 +162,20 @@ export interface CollectMetrics {
   trouble: string | null;
 }
 
+export interface Condition {
+  trigger: "count" | "event" | "occupancy" | "offline" | "problem" | "stay";
+  events: ("crowd_ended" | "crowd_started" | "line_crossed" | "loitering" | "presence_ended" | "presence_started" | "queue_ended" | "queue_started" | "track_started" | "zone_entered" | "zone_exited" | "zone_lost")[];
+  zones: string[];
+  classes: string[];
+  direction: "in" | "out" | null;
+  for_s: number;
+  dwell_s: number | null;
+  at_least: number | null;
+  at_most: number | null;
+  within_s: number | null;
+  problems: ("covered" | "frozen" | "low_rate" | "moved" | "out_of_focus" | "washed_out" | "wrong_colours")[];
+}
+
 export interface Crowd {
   count: number;
   after_s: number;
@@ -142,6 +186,11 @@ export interface DayCounters {
   entered: number;
   exited: number;
   by_class: Record<string, Flow>;
+}
+
+export interface DaySpan {
+  start: string;
+  end: string;
 }
 
 export interface DetectAnswer {
@@ -229,6 +278,12 @@ export interface EventList {
   next: string | null;
 }
 
+export interface ExceptionDays {
+  first: string;
+  last: string | null;
+  spans: DaySpan[];
+}
+
 export interface FilterDefinition {
   min_size: number | null;
   max_size: number | null;
@@ -268,6 +323,17 @@ export interface GpuMetrics {
   memory_peak_mb: number | null;
   own_memory_mb: number | null;
   own_memory_peak_mb: number | null;
+}
+
+export interface Health {
+  node: string;
+  session: string;
+  published_us: number;
+  camera: string;
+  schema: "darner.health/1";
+  problems: CameraProblem[];
+  paused: boolean;
+  reference_us: number | null;
 }
 
 export interface HeatmapAnswer {
@@ -348,6 +414,11 @@ export interface LineDefinition {
   schedule: string | null;
 }
 
+export interface Location {
+  latitude: number;
+  longitude: number;
+}
+
 export interface MaskDefinition {
   polygon: [number, number][];
   classes: string[];
@@ -377,6 +448,28 @@ export interface Metrics {
   throttled: string[];
 }
 
+export interface ModeDefinition {
+  name: string | null;
+  during: string | null;
+}
+
+export interface ModeSet {
+  mode: string;
+  next_change_us: number | null;
+}
+
+export interface ModeState {
+  node: string;
+  session: string;
+  published_us: number;
+  mode: string | null;
+  since_us: number;
+  schema: "darner.mode/1";
+  next_mode: string | null;
+  next_change_us: number | null;
+  schedules: Record<string, ScheduleNow>;
+}
+
 export interface ModelInfo {
   name: string;
   classes: string[];
@@ -387,6 +480,15 @@ export interface ModelInfo {
   parent: string | null;
   data: string | null;
   made: string | null;
+}
+
+export interface NodeCalendar {
+  node: string;
+  name: string | null;
+  online: boolean;
+  capable: boolean;
+  calendar: Calendar | null;
+  mode: ModeState | null;
 }
 
 export interface NodeCameras {
@@ -469,10 +571,53 @@ export interface Queue {
   completed_average_s: number;
 }
 
+export interface RuleDefinition {
+  when: Condition;
+  name: string | null;
+  cameras: string[];
+  enabled: boolean;
+  schedule: string | null;
+  first_of: "day" | "schedule" | null;
+  cooldown_s: number;
+  object_cooldown_s: number;
+  severity: "critical" | "info" | "warning";
+  text: string | null;
+  picture: "frame" | "none" | "object";
+  notify: string[] | null;
+}
+
+export interface Rules {
+  node: string;
+  session: string;
+  published_us: number;
+  version: number;
+  schema: "darner.rules/1";
+  rules: Record<string, RuleDefinition>;
+  problems: Record<string, string[]>;
+}
+
+export interface ScheduleDefinition {
+  name: string | null;
+  spans: Span[];
+  exceptions: ExceptionDays[];
+  modes: string[];
+}
+
+export interface ScheduleNow {
+  active: boolean;
+  next_change_us: number | null;
+}
+
 export interface SnapshotMetrics {
   waiting: number;
   bytes: number;
   dropped: Record<string, number>;
+}
+
+export interface Span {
+  start: string;
+  end: string;
+  days: ("fri" | "mon" | "sat" | "sun" | "thu" | "tue" | "wed")[];
 }
 
 export interface StageMetrics {
@@ -558,6 +703,10 @@ export interface TrackPath {
   ended_us: number;
   ended: "camera_stopped" | "left" | "lost" | "node_stopped";
   path: [number, number, number][];
+}
+
+export interface ViewAccepted {
+  reference_us: number | null;
 }
 
 export interface ViewShift {

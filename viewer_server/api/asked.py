@@ -145,6 +145,37 @@ def body_of(expected: str) -> dict[str, Any]:
     return wanted
 
 
+def body_as(kind: type[Any]) -> dict[str, Any]:
+    """The request's JSON object, which has the fields of `kind`; what else it has is left out."""
+    wanted = body_of(", ".join(kind.__dataclass_fields__))
+    try:
+        typed.convert(wanted, kind)
+    except msgspec.ValidationError as error:
+        raise Refused(422, str(error)) from None
+    return {key: wanted[key] for key in kind.__dataclass_fields__ if key in wanted}
+
+
+def asked_of(
+    requests: NodeRequests, node: str, command: str, body: dict[str, Any], deadline_s: float | None = None
+) -> Response:
+    """A node's answer to a command.
+
+    Args:
+        requests: Asks it.
+        node: Its identifier.
+        command: Such as calendar.set.
+        body: The request's fields.
+        deadline_s: How long it may take; None: as long as is usual.
+
+    Raises:
+        Refused: The request cannot be sent.
+    """
+    try:
+        return requests.ask(node, command, body, deadline_s=deadline_s)
+    except MessageError as error:
+        raise Refused(422, str(error)) from None
+
+
 def checked(kind: type[Any], answer: Response, **ours: Any) -> dict[str, Any]:
     """A node's answer as the API has declared it; what the viewer knows better replaces what the node says.
 

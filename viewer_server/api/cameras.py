@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta
 
-from shared import limits, typed
+from shared import limits
 from shared.asking.requests import NodeRequests
-from shared.errors import MessageError
 from shared.wire.messages import CameraChange, Cameras, Count, Id, Label, Text
 from viewer_server.api import find
-from viewer_server.api.asked import body_of, checked
+from viewer_server.api.asked import asked_of, body_as, checked
 from viewer_server.api.endpoint import Endpoint, Refused
 from viewer_server.api.newest import messages
 from viewer_server.api.schemas.common import FindQuery, Nothing
@@ -224,16 +222,5 @@ class CameraAdmin:
     ) -> dict[str, Any]:
         if not any(messages(self._hub, "cameras", nodes=[node])):
             raise Refused(404, f"no node {node!r} says that its cameras can be changed")
-        wanted = body_of(", ".join(asked.__dataclass_fields__))
-        try:
-            typed.convert(wanted, asked)
-        except msgspec.ValidationError as error:
-            raise Refused(422, str(error)) from None
-        try:
-            said = self._requests.ask(
-                node, command, {key: wanted[key] for key in asked.__dataclass_fields__ if key in wanted},
-                deadline_s=deadline_s,
-            )  # fmt: skip
-        except MessageError as error:
-            raise Refused(422, str(error)) from None
-        return checked(answer, said)
+        wanted = body_as(asked)
+        return checked(answer, asked_of(self._requests, node, command, wanted, deadline_s))

@@ -72,14 +72,15 @@ class Newest:
         found: dict[tuple[str, str], dict[str, Any]] = {}
         of_one = None if query.node is None else {query.node}
         nodes = of_one if wanted is None else {node for node, _ in wanted}
-        for message in messages(self._hub, "info", "camera_status", nodes=nodes):
+        for message in messages(self._hub, "info", "camera_status", "health", nodes=nodes):
             if message["type"] == "info":
                 for about in message["message"]["cameras"]:
                     one = _camera(found, message["node"], about["camera"])
                     one |= {name: about[name] for name in ("name", "source", "zones", "lines")}
                     one["node_name"] = message["message"]["name"]
             else:
-                _camera(found, message["node"], message["camera"])["status"] = message["message"]
+                name = "health" if message["type"] == "health" else "status"
+                _camera(found, message["node"], message["camera"])[name] = message["message"]
         if wanted is None:
             return {"cameras": [found[key] for key in sorted(found)], "total": len(found)}
         return {"cameras": [_camera(found, *key) for key in wanted], "total": total}
@@ -187,6 +188,7 @@ def _camera(found: dict[tuple[str, str], dict[str, Any]], node: str, camera: str
         "name": None,
         "node_name": None,
         "status": None,
+        "health": None,
         "source": None,
         "zones": 0,
         "lines": 0,

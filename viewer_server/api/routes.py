@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from shared.asking.requests import NodeRequests
 from viewer_server.api import export
 from viewer_server.api.asked import Asked
+from viewer_server.api.calendars import Calendars
 from viewer_server.api.cameras import CameraAdmin
 from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.labelling import Labelling
@@ -86,6 +87,7 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
         Endpoint("/cameras/<node>/<camera>/picture", newest.camera_picture, Nothing, "image/jpeg",
                  "The newest picture of a camera"),
         *CameraAdmin(parts.hub, parts.requests).endpoints(),
+        *Calendars(parts.hub, parts.requests).endpoints(),
         Endpoint("/zones", newest.zones, ZonesQuery, ZoneList,
                  "Zones and lines, defined now or with a history"),
         Endpoint("/zones/<node>/<camera>", asked.save_zones, Nothing, ZonesSaved,

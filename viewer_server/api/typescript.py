@@ -14,16 +14,20 @@ from typing import Any
 import msgspec
 
 from shared.wire.messages import (
+    Calendar,
     CameraStatus,
     DetectionsMessage,
     Event,
+    Health,
+    ModeState,
     NodeInfo,
     NodeStatus,
+    Rules,
     Suspects,
     Zones,
     ZoneState,
 )
-from viewer_server.api import cameras
+from viewer_server.api import calendars, cameras
 from viewer_server.api.schemas import asked, now, past
 from viewer_server.labelling.said import LabelList, LabelPicture, LabelSaved
 
@@ -40,6 +44,10 @@ TYPES = (
     Zones,
     ZoneState,
     Suspects,
+    Calendar,
+    ModeState,
+    Rules,
+    Health,
     now.NodeList,
     now.CameraList,
     now.ZoneList,
@@ -55,6 +63,10 @@ TYPES = (
     cameras.CamerasSaved,
     cameras.CameraTried,
     cameras.CamerasFound,
+    calendars.CalendarList,
+    calendars.CalendarSaved,
+    calendars.ModeSet,
+    calendars.ViewAccepted,
     LabelList,
     LabelPicture,
     LabelSaved,

@@ -13,39 +13,24 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from shared import limits
 from shared.errors import MessageError
 from shared.mqtt.received import Received
-from shared.pictures import read_jpeg_header
 from shared.wire import topics
 from shared.wire.messages import (
     DetectionsMessage,
     Event,
     NodeInfo,
     NodeMessage,
-    decode,
-    now_us,
 )
-from shared.wire.picture_names import NamedFrame, frame_of
 from shared.wire.topics import Match, Topic
 from viewer_server.live import updates
-from viewer_server.live.join import Pair, Thumbnail, no_picture
+from viewer_server.live.join import Pair, no_picture
 from viewer_server.live.names import Names
 from viewer_server.live.node import Camera, Node, refusal
 from viewer_server.live.nodes import Nodes
+from viewer_server.live.reading import SHOWN, read_message, read_picture
 from viewer_server.live.recent import Recent
 from viewer_server.live.updates import Key, Update
 from viewer_server.quotas import Quotas
 
-_NOT_SHOWN = (
-    topics.SNAPSHOT,
-    topics.TRACK,
-    topics.COUNT,
-    topics.SETTINGS,
-    topics.REQUEST,
-    topics.RESPONSE,
-    topics.ACK,
-    topics.INTEREST,
-)
-SHOWN = tuple(row for row in topics.TABLE if row not in _NOT_SHOWN)
-"""The topics that the page shows."""
 SETTLES_S = 1.0
 """How long after listening began messages may still come from before it; a gap behind them is no loss."""
 MAX_CLASSES = 400
@@ -159,7 +144,7 @@ class State:
             return self._picture(ids, received)
         if not received.payload:
             return self._cleared(row, ids)
-        message = read or _read(row, ids, received)
+        message = read or read_message(row, ids, received)
         self.message = message
         if isinstance(message, DetectionsMessage):
             return self._detections(ids, message, len(received.payload))
@@ -256,7 +241,7 @@ class State:
         node, camera = self._known(ids)
         told = []
         try:
-            picture = _picture(received)
+            picture = read_picture(received)
         except MessageError as error:
             camera.refused, before = limits.clipped(str(error)), camera.refused
             if camera.refused != before and node.shows(ids["camera"]):
@@ -319,30 +304,3 @@ class State:
         if row is topics.CAMERA_STATUS:
             return self._nodes.forget_camera(node, ids["camera"])
         return self._nodes.remove(node, (row.name, *ids.values()))
-
-
-def _read(row: Topic, ids: Mapping[str, str], received: Received) -> NodeMessage:
-    assert not isinstance(row.payload, str)  # noqa: S101 - the caller has looked
-    message = decode(row.payload, received.payload)
-    assert isinstance(message, NodeMessage)  # noqa: S101 - every shown topic carries one
-    check_names(ids, message)
-    return message
-
-
-def check_names(ids: Mapping[str, str], message: NodeMessage) -> None:
-    """Refuse a message that names another node, camera or zone than its topic."""
-    for name, value in ids.items():
-        if getattr(message, name) != value:
-            raise MessageError(f"the topic says {name} {value}, the message {getattr(message, name)}")
-
-
-def _picture(received: Received) -> Thumbnail:
-    named = frame_of(received.user_properties, received.payload)
-    if len(received.payload) > limits.PAYLOAD_BYTES:
-        raise MessageError(f"too large a picture: over {limits.PAYLOAD_BYTES} bytes")
-    header = read_jpeg_header(received.payload)
-    if header is None or max(header.width, header.height) > limits.PICTURE_SIDE:
-        raise MessageError(f"not a JPEG of at most {limits.PICTURE_SIDE} x {limits.PICTURE_SIDE} pixels")
-    session, seq = named or NamedFrame("", 0)
-    size = header.width, header.height
-    return Thumbnail(session, seq, *size, now_us(), received.payload, matched=named is not None)

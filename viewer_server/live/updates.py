@@ -17,10 +17,11 @@ Text messages are JSON objects with a `type`:
                           status is null until it is known. A name is left out where nobody has given one, and
                           a node that is no more is `[node]` alone. The list comes in several messages
 `status`, `info`,         a message from the broker: `node`, and `camera` and `zone` where it has them, with
-`metrics`,                the message itself in `message`, or null when it was cleared and the thing is gone
+`metrics`, `calendar`,    the message itself in `message`, or null when it was cleared and the thing is gone
+`mode`, `rules`,
 `camera_status`,
-`zones`, `zone`,
-`suspects`
+`health`, `zones`,
+`zone`, `suspects`
 `events`                  the same; `message` is one event, which is sent once, or again for a camera that is
                           shown again
 `picture`                 `node`, `camera`, and why the camera's newest picture is not shown, as `refused` in

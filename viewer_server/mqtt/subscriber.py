@@ -40,8 +40,8 @@ from shared.wire.topics import Topic
 from viewer_server.config import HistorySettings
 from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
+from viewer_server.live.reading import SHOWN, check_names
 from viewer_server.live.recent import MAX_EVENTS
-from viewer_server.live.state import SHOWN, check_names
 from viewer_server.memory import Settler, Trimmer
 from viewer_server.mqtt.inbox import Inbox
 from viewer_server.mqtt.interests import Interests

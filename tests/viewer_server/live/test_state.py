@@ -62,6 +62,37 @@ def test_suspects_are_told_and_taken_back(state: State) -> None:
     assert ("suspects", "n", "c") not in known(state)
 
 
+@pytest.mark.parametrize(
+    ("kind", "about", "wrong"),
+    [
+        ("calendar", {"version": 1, "schedules": {"open": {}}}, {"schedules": {"open": {"spans": 1}}}),
+        ("mode", {"mode": "home", "since_us": 1}, {"mode": "at home"}),
+        ("rules", {"version": 1, "rules": {"r": {"when": {"trigger": "stay"}}}}, {"rules": {"r": {}}}),
+        ("camera/c/health", {"problems": [{"problem": "moved", "since_us": 1}]}, {"problems": [{}]}),
+    ],
+)  # fmt: skip
+def test_what_a_node_says_of_times_rules_and_pictures_is_told_and_taken_back(
+    state: State, kind: str, about: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    name, path = kind.rsplit("/", 1)[-1], f"n/{kind}"
+    message = COMMON | {"schema": f"darner.{name}/1"} | ({"camera": "c"} if "camera" in kind else {}) | about
+    [update] = told(state.apply(received(path, message)))
+    assert (update["type"], update["node"]) == (name, "n")
+    assert name in {key[0] for key in known(state)}
+    for bad in (wrong, {"node": "another"}):
+        with pytest.raises(MessageError):
+            state.apply(received(path, message | bad))
+    assert told(state.apply(received(path, raw=b"")))[0]["message"] is None
+    assert name not in {key[0] for key in known(state)}
+
+
+def test_an_alert_is_told_once_as_an_event(state: State) -> None:
+    sent = event(1, "alert")
+    assert len(state.apply(sent)) == 1
+    with pytest.raises(MessageError):
+        state.apply(received("n/camera/c/alert", raw=bytes(sent.payload)))
+
+
 def test_what_an_older_node_leaves_out_is_told_as_empty(state: State) -> None:
     [definitions] = told(state.apply(zones("a")))
     assert (definitions["message"]["masks"], definitions["message"]["filters"]) == ({}, {})

@@ -7,7 +7,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.wire.messages import CameraStatus, Id, Label, Metrics, Name, NodeInfo, NodeStatus, Suspects, Text
+from shared.wire.messages import (
+    CameraStatus,
+    Health,
+    Id,
+    Label,
+    Metrics,
+    Name,
+    NodeInfo,
+    NodeStatus,
+    Suspects,
+    Text,
+)
 from viewer_server.api.schemas.common import Moment
 
 
@@ -60,6 +71,9 @@ class CameraSummary:
     name: Name | None
     node_name: Name | None
     status: CameraStatus | None
+    health: Annotated[
+        Health | None, Meta(description="What is wrong with its picture; null: the node has not said")
+    ]
     source: Text | None
     zones: int
     lines: int

@@ -65,7 +65,16 @@ class LivePage {
     status: (m) => this.#setNode(m.node, { status: m.message }),
     info: (m) => this.#setNode(m.node, { info: m.message }),
     metrics: (m) => this.#setNode(m.node, { metrics: m.message }),
+    calendar: (m) => this.#setNode(m.node, { calendar: m.message }),
+    mode: (m) => this.#setNode(m.node, { mode: m.message }),
+    rules: () => {}, // pages of their own show them
     camera_status: (m) => this.#cameraStatus(m),
+    health: (m) => {
+      const tile = this.#tiles.get(keyOf(m.node, m.camera));
+      if (!tile) return;
+      tile.health = m.message ?? undefined;
+      tile.refresh();
+    },
     zones: (m) => this.#zonesMessage(m),
     suspects: (m) => this.#suspectsMessage(m),
     zone: (m) => {

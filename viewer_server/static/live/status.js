@@ -2,9 +2,11 @@
 
 /**
  * @import { About } from "../../page"
- * @import { Metrics, NodeInfo, NodeStatus } from "../../wire"
+ * @import { Calendar, Metrics, ModeState, NodeInfo, NodeStatus } from "../../wire"
  * @import { Fleet } from "../common/fleet.js"
- * @typedef {{status?: NodeStatus | null, info?: NodeInfo | null, metrics?: Metrics | null}} KnownNode
+ * @typedef {{
+ *   status?: NodeStatus | null, info?: NodeInfo | null, metrics?: Metrics | null, calendar?: Calendar | null, mode?: ModeState | null,
+ * }} KnownNode
  */
 
 import { byId, element } from "../common/dom.js";

@@ -2,7 +2,7 @@
 
 /**
  * @import { Box, FrameHeader, Kind, Version } from "../../page"
- * @import { CameraMetrics, CameraStatus, DetectedObject, NodeStatus, ZoneState } from "../../wire"
+ * @import { CameraMetrics, CameraStatus, DetectedObject, Health, NodeStatus, ZoneState } from "../../wire"
  * @import { ServerClock } from "../common/clock.js"
  */
 
@@ -79,6 +79,8 @@ export class Tile {
   zones = undefined;
   /** @type {CameraStatus | undefined} */
   status = undefined;
+  /** @type {Health | undefined} */
+  health = undefined;
   /** @type {NodeStatus | null | undefined} */
   nodeStatus = undefined;
   /** @type {string | undefined} */
