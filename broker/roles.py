@@ -18,8 +18,8 @@ USER = "%u"
 """Mosquitto puts the user's name in its place, in a line that begins with "pattern"."""
 FROM_NODES = tuple(row for row in topics.TABLE if row not in topics.TO_NODES)
 """What other users may read: no requests, which can carry a visitor's picture, and no acknowledgements."""
-FOR_HOME_ASSISTANT = ("set", "reload")
-"""The commands that its switches, numbers and buttons send."""
+FOR_HOME_ASSISTANT = ("set", "mode.set", "reload")
+"""The commands that its switches, numbers, choices and buttons send."""
 OPERATORS_READ = (
     topics.STATUS,
     topics.INFO,
@@ -83,7 +83,7 @@ user operator
 {operator_writes}
 
 # Home Assistant reads, publishes on its own topic that it has started, sends the commands of its switches,
-# numbers and buttons, and clears a device that its user deletes.
+# numbers, choices and buttons, and clears a device that its user deletes.
 user homeassistant
 {homeassistant_denied}
 {reader_reads}

@@ -43,6 +43,11 @@ TOPICS = {
     "other request": f"darner/v1/{OTHER_EDGE}/request/detect",
     "other set": f"darner/v1/{OTHER_EDGE}/request/set",
     "other reload": f"darner/v1/{OTHER_EDGE}/request/reload",
+    "other mode": f"darner/v1/{OTHER_EDGE}/request/mode.set",
+    "other rules": f"darner/v1/{OTHER_EDGE}/request/rules.set",
+    "own calendar": f"darner/v1/{EDGE}/calendar",
+    "own mode": f"darner/v1/{EDGE}/mode",
+    "own alert": f"darner/v1/{EDGE}/camera/c/alert",
     "other ack": f"darner/v1/{OTHER_EDGE}/ack/viewer-1",
     "own interest": f"darner/v1/{EDGE}/interest/viewer-1",
     "other discovery": f"homeassistant/device/{OTHER_EDGE}/c/config",
@@ -57,27 +62,29 @@ SWITCHES = {"other set", "other reload"}
 COMMANDS = {
     *("own ping", "own picture to try", "own ack", "own interest", "other request", "other ack"),
     *SWITCHES,
+    *("other mode", "other rules"),
 }
 DEVICES = {"own discovery", "own node's discovery", "other discovery", "other node's discovery"}
 SAID_BY_EDGES = {
     *("own status", "own events", "own zone", "own response", "own answer to a rollout"),
+    *("own calendar", "own mode", "own alert"),
     *("other status", "other zone"),
 }
 MAY_WRITE = {
     EDGE: {
         *("own status", "own events", "own zone", "own ping", "own response", "own discovery"),
-        *("own node's discovery", "own answer to a rollout"),
+        *("own node's discovery", "own answer to a rollout", "own calendar", "own mode", "own alert"),
     },
     "viewer": COMMANDS,
     "archive": {"own ack", "other ack"},
     "reader": set(),
     "operator": SWITCHES,
-    "homeassistant": {"home assistant", *SWITCHES, *DEVICES, "as reader to home assistant"},
+    "homeassistant": {"home assistant", "other mode", *SWITCHES, *DEVICES, "as reader to home assistant"},
 }
 MAY_READ = {
     EDGE: {
         *("own status", "own zone", "own ping", "own picture to try", "own ack", "own response"),
-        "own interest",
+        *("own interest", "own calendar", "own mode"),
         *("own discovery", "own node's discovery", "home assistant"),
     },
     "viewer": SAID_BY_EDGES | {"home assistant"},

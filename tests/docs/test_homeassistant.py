@@ -8,12 +8,14 @@ import pytest
 
 from edge_node.publish.homeassistant.camera import device
 from edge_node.publish.homeassistant.node import node_device
+from shared.wire.messages import Condition, ModeDefinition, RuleDefinition
 from tests.docs.pages import DOCS
 from tests.edge_node.publish.homeassistant.rules import EVERY_RULE, config
 
 PAGE = (DOCS / "how-to" / "homeassistant.md").read_text()
 _ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \| (yes|no) \|", re.MULTILINE)
 Rows = set[tuple[str, str, str]]
+RULES = {"at-the-till": RuleDefinition(when=Condition(trigger="stay", for_s=60))}
 
 
 def told(table: str) -> Rows:
@@ -26,8 +28,8 @@ def announced(table: str) -> Rows:
     """The same, of what the code announces."""
     line = {"points": [[0, 0], [1, 1]], "name": "*Line*"}
     edge = config({"zones": {"zone": EVERY_RULE | {"name": "*Zone*"}}, "lines": {"line": line}})
-    camera = device(edge, "street", edge.cameras["street"])["components"]
-    node = node_device(edge, thermometer=True)["components"]
+    camera = device(edge, "street", edge.cameras["street"], RULES)["components"]
+    node = node_device(edge, {"home": ModeDefinition()}, thermometer=True)["components"]
     camera["class-person"]["name"] = "*Class* count"
     places = ("zone-", "line-")
     of_camera = {key: one for key, one in camera.items() if not key.startswith(places)}
@@ -51,7 +53,7 @@ def test_the_page_has_the_entities_that_there_are(table: str) -> None:
 
 def test_the_page_names_the_triggers_that_there_are() -> None:
     edge = config({"zones": {"till": EVERY_RULE}, "lines": {"door": {"points": [[0, 0], [1, 1]]}}})
-    components = device(edge, "street", edge.cameras["street"])["components"].values()
+    components = device(edge, "street", edge.cameras["street"], RULES)["components"].values()
     for one in components:
         if one["platform"] == "device_automation":
             assert f'`"{one["subtype"]}" {one["type"]}`' in PAGE

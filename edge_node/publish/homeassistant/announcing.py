@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from shared import limits
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import topics
+from shared.wire.messages import ModeDefinition, RuleDefinition
 from shared.wire.topics import check_prefix
 
 MEETS_S = 10.0
@@ -61,6 +62,8 @@ class HomeAssistant:
         self._nothing = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="gone")
         self._lock = threading.Lock()  # guards all below, and the order of the messages
         self._config: EdgeConfig | None = None
+        self._modes: Mapping[str, ModeDefinition] = {}
+        self._rules: Mapping[str, RuleDefinition] = {}
         self._devices: dict[str, dict[str, Any]] = {}
         self._devices = self._of(config)
         self._gone: dict[str, Platforms] = {}
@@ -87,11 +90,19 @@ class HomeAssistant:
                 is ignored.
         """
         with self._lock:
-            before, self._devices = self._devices, self._of(config)
-            # The node first, as in `_of`.
-            for path in dict.fromkeys([*self._devices, *before]):
-                if before.get(path) != self._devices.get(path):
-                    self._replace(path, platforms(before[path]) if path in before else {})
+            self._update(config)
+
+    def set_modes(self, modes: Mapping[str, ModeDefinition]) -> None:
+        """Offer these modes of the node to choose from; none: there is nothing to choose."""
+        with self._lock:
+            self._modes = dict(modes)
+            self._renew()
+
+    def set_rules(self, rules: Mapping[str, RuleDefinition]) -> None:
+        """Announce the alerts of these rules of the node."""
+        with self._lock:
+            self._rules = dict(rules)
+            self._renew()
 
     def handle(self, received: Received) -> None:
         """Handle one message; messages that do not concern discovery are ignored."""
@@ -122,6 +133,19 @@ class HomeAssistant:
                     self._gone.pop(path, None)
                     self._say(path)
 
+    def _renew(self) -> None:
+        """Announce what has changed, although the configuration has not."""
+        config, self._config = self._config, None
+        assert config is not None  # noqa: S101 - the constructor has set it
+        self._update(config)
+
+    def _update(self, config: EdgeConfig) -> None:
+        before, self._devices = self._devices, self._of(config)
+        # The node first, as in `_of`.
+        for path in dict.fromkeys([*self._devices, *before]):
+            if before.get(path) != self._devices.get(path):
+                self._replace(path, platforms(before[path]) if path in before else {})
+
     def _of(self, config: EdgeConfig) -> dict[str, dict[str, Any]]:
         """The discovery payload of the node and of every camera, by topic; none where discovery is off."""
         before, self._config = self._config, config
@@ -131,13 +155,13 @@ class HomeAssistant:
         alike = before is not None and replace(before, cameras={}) == replace(config, cameras={})
         known = before.cameras if alike and before is not None else {}
         # The node first: its cameras name it as the device by which they are connected.
-        devices = {self._node_path(): node_device(config, thermometer=self._thermometer)}
+        devices = {self._node_path(): node_device(config, self._modes, thermometer=self._thermometer)}
         for name, camera in config.cameras.items():
             path = topics.DISCOVERY.path(self._prefix, node=self._node, camera=name)
             if known.get(name) == camera:
                 devices[path] = self._devices[path]
             else:
-                devices[path] = device(config, name, camera)
+                devices[path] = device(config, name, camera, self._rules)
         return devices
 
     def _welcome(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.mqtt_source import is_mqtt
+from edge_node.publish.homeassistant.alerts import add_alerts, rules_of
 from edge_node.publish.homeassistant.components import (
     ALWAYS,
     DIAGNOSTIC,
@@ -31,17 +33,30 @@ from edge_node.publish.homeassistant.components import (
 )
 from edge_node.publish.homeassistant.places import add_line, add_line_events, add_zone, add_zone_events
 from shared.wire import topics
-from shared.wire.messages import CameraState
+from shared.wire.messages import CameraState, RuleDefinition
 from shared.wire.topics import Topic
 
 # A paused camera is well: its entities keep their values, and the switch says that it is paused.
 _CAMERA_THERE = "{{ 'online' if value_json.status in ['streaming', 'paused'] else 'offline' }}"
+_PROBLEMS = (
+    "{{ {'problems': value_json.problems | map(attribute='problem') | list, "
+    "'counting': not value_json.paused} | tojson }}"
+)
 _SINCE = "{{ {'since': (value_json.since_us / 1000000) | timestamp_utc} | tojson }}"
 
 
-def device(config: EdgeConfig, name: str, camera: CameraSettings) -> dict[str, Any]:
-    """The discovery payload of one camera."""
-    return _Camera(config, name, camera).payload()
+def device(
+    config: EdgeConfig, name: str, camera: CameraSettings, rules: Mapping[str, RuleDefinition]
+) -> dict[str, Any]:
+    """The discovery payload of one camera.
+
+    Args:
+        config: The node's configuration.
+        name: The camera's identifier.
+        camera: Its settings, with its current zones and lines.
+        rules: All rules of the node.
+    """
+    return _Camera(config, name, camera).payload(rules_of(name, rules))
 
 
 class _Camera:
@@ -54,12 +69,17 @@ class _Camera:
         self._components = Components(f"darner.{config.node}.{name}", [self._node_there, there])
         self._events = self._path(topics.EVENTS)
 
-    def payload(self) -> dict[str, Any]:
-        """The discovery payload. What matters most comes first, because a message holds only so much."""
+    def payload(self, rules: list[str]) -> dict[str, Any]:
+        """The discovery payload. What matters most comes first, because a message holds only so much.
+
+        Args:
+            rules: The identifiers of the rules about this camera.
+        """
         self._add_objects()
         self._add_pictures()
         self._add_status()
         self._add_settings()
+        add_alerts(self._components, rules, self._path(topics.ALERT))
         for zone, definition in self._camera.zones.items():
             topic = self._path(topics.ZONE, zone=zone)
             add_zone(self._components, zone, called(definition.name, zone), definition, topic)
@@ -122,6 +142,12 @@ class _Camera:
         status = {**state(topic, "{{ value_json.status }}"), **attributes(topic, _SINCE)}
         entity("status", "sensor", "Status", status, states, said, icon("cctv"))
         entity("reason", "sensor", "Reason", state(topic, short("reason")), said, icon("information-outline"))
+        if is_mqtt(self._camera.source):  # there is no picture that could be wrong
+            return
+        topic = self._path(topics.HEALTH)
+        wrong = {**state(topic, on_if("value_json.problems")), **attributes(topic, _PROBLEMS)}
+        there: Keys = {"availability": [self._node_there], "device_class": "problem"}
+        entity("problem", "binary_sensor", "Problem", wrong, there, DIAGNOSTIC)
 
     def _add_settings(self) -> None:
         topic = self._path(topics.SETTINGS)

@@ -99,12 +99,16 @@ def state(topic: str, template: str) -> Keys:
     return {"state_topic": topic, "value_template": template, "qos": 1}
 
 
-def now(components: Components, topic: str, template: str) -> Keys:
+SPOKEN = "{{ 'online' }}"
+"""The template by which any message makes an entity available."""
+
+
+def now(components: Components, topic: str, template: str, known: str = SPOKEN) -> Keys:
     """The keys of an entity that shows a current value, which expires; see `current`."""
-    return {**state(topic, template), **current(topic, components.availability)}
+    return {**state(topic, template), **current(topic, components.availability, known)}
 
 
-def current(topic: str, availability: list[Keys]) -> Keys:
+def current(topic: str, availability: list[Keys], known: str = SPOKEN) -> Keys:
     """The keys of a value that expires, and is unavailable until its first message after a start.
 
     When Home Assistant starts, it restores such a value from its own storage, although that may be outdated.
@@ -112,8 +116,9 @@ def current(topic: str, availability: list[Keys]) -> Keys:
     Args:
         topic: Where the value comes from.
         availability: What else must be true for the entity to be available.
+        known: The template that says of a message whether the value is known.
     """
-    has_spoken = {"topic": topic, "value_template": "{{ 'online' }}"}
+    has_spoken = {"topic": topic, "value_template": known}
     return {"expire_after": EXPIRES_S, "availability": [*availability, has_spoken]}
 
 

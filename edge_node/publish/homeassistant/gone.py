@@ -69,6 +69,8 @@ def with_gone(device: dict[str, Any], gone: Platforms, nothing: str) -> dict[str
     met = {
         # Each platform takes the keys that it knows, and ignores the others.
         key: {"platform": platform, "unique_id": f"{identifier}.{key}", "event_types": ["gone"], **topics}
+        # A sensor with options must have more, so this one is only where it is required.
+        | ({"options": ["gone"]} if platform == "select" else {})
         for key, platform in gone.items()
         if platform != "device_automation"
     }

@@ -45,6 +45,9 @@ def of_zone(zone: ZoneDefinition) -> Iterator[Happens]:
     yield Happens("zone_entered", "entered", "entered")
     yield Happens("zone_exited", "exited", "exited")
     yield Happens("zone_lost", "lost")
+    if zone.presence is not None:
+        yield Happens("presence_started", "presence_started")
+        yield Happens("presence_ended", "presence_ended")
     if zone.loitering_s is not None:
         yield Happens("loitering", "loitering", "loitering")
     # These have states, whose changes the automation editor offers anyway.
@@ -54,6 +57,11 @@ def of_zone(zone: ZoneDefinition) -> Iterator[Happens]:
     if zone.crowd is not None:
         yield Happens("crowd_started", "crowd_started")
         yield Happens("crowd_ended", "crowd_ended")
+
+
+# What Home Assistant calls an event. An alert about a crossing has its direction, too.
+_OF_LINE = "value_json.type == 'line_crossed' and value_json.direction"
+_OF_ZONE = "value_json.type | replace('zone_', '')"
 
 
 def add_event(
@@ -71,8 +79,7 @@ def add_event(
     """
     names = [kind.name for kind in kinds]
     template = (
-        # What Home Assistant calls it: a crossing by its direction, else without the word zone.
-        "{% set kind = value_json.direction or value_json.type | replace('zone_', '') %}"
+        f"{{% set kind = {_OF_LINE if kinds == CROSSINGS else _OF_ZONE} %}}"
         f"{{% if value_json.zone == '{place}' and kind in {names} and not value_json.historical %}}"
         f"{{{{ dict(value_json.items() | selectattr(0, 'in', {list(ATTRIBUTES)}) | rejectattr(1, 'none'), "
         "event_type=kind) | tojson }}{% endif %}"

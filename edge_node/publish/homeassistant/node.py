@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from edge_node.config.settings import EdgeConfig
@@ -22,6 +23,7 @@ from edge_node.publish.homeassistant.components import (
     state,
 )
 from shared.wire import topics
+from shared.wire.messages import ModeDefinition
 
 _HOTTEST = (
     "{% set all = value_json.temperatures_c.values() | list "
@@ -31,14 +33,22 @@ _HOTTEST = (
 _LATENCY = "{{ value_json.stages_ms.get('capture_to_publish', {}).get('p95') }}"
 _BACKLOG = "{{ value_json.outbox.backlog if value_json.outbox else none }}"
 _LOOK = "{{ value_json.stages.get('look', {}).get('waiting') }}"
+_NEXT = (
+    "{% set next = value_json.next_change_us %}"
+    "{{ {'since': (value_json.since_us / 1000000) | timestamp_utc, 'next_mode': value_json.next_mode, "
+    "'next_change': (next / 1000000) | timestamp_utc if next else none} | tojson }}"
+)
 _MODEL = "{{ {'layout': value_json.model.layout, 'sha256': value_json.model.sha256} | tojson }}"
 
 
-def node_device(config: EdgeConfig, *, thermometer: bool) -> dict[str, Any]:
+def node_device(
+    config: EdgeConfig, modes: Mapping[str, ModeDefinition], *, thermometer: bool
+) -> dict[str, Any]:
     """The discovery payload of the node.
 
     Args:
         config: The node's configuration.
+        modes: The modes of its calendar.
         thermometer: Whether its machine says how warm it is.
     """
     prefix, node = config.mqtt.prefix, config.node
@@ -79,6 +89,8 @@ def node_device(config: EdgeConfig, *, thermometer: bool) -> dict[str, Any]:
         DIAGNOSTIC,
         icon("engine-outline"),
     )
+    if modes:
+        _add_mode(components, config, modes)
     _add_metrics(components, metrics, thermometer=thermometer)
     press: Keys = {
         "command_topic": topics.REQUEST.path(prefix, node=node, command="reload"),
@@ -91,6 +103,19 @@ def node_device(config: EdgeConfig, *, thermometer: bool) -> dict[str, Any]:
     if config.homeassistant.viewer_url is not None:
         about["configuration_url"] = config.homeassistant.viewer_url
     return described(components, about)
+
+
+def _add_mode(components: Components, config: EdgeConfig, modes: Mapping[str, ModeDefinition]) -> None:
+    """Add the choice of the mode. Automations name its options, so these are identifiers, not names."""
+    prefix, node = config.mqtt.prefix, config.node
+    topic = topics.MODE.path(prefix, node=node)
+    said = {**state(topic, "{{ value_json.mode }}"), **attributes(topic, _NEXT)}
+    choose: Keys = {
+        "options": list(modes),
+        "command_topic": topics.REQUEST.path(prefix, node=node, command="mode.set"),
+        "command_template": '{"mode": "{{ value }}"}',
+    }
+    components.entity("mode", "select", "Mode", said, choose, icon("home-switch"))
 
 
 def _add_metrics(components: Components, topic: str, *, thermometer: bool) -> None:

@@ -54,16 +54,21 @@ PLATFORMS: dict[str, tuple[set[str], set[str]]] = {  # required, and allowed bes
         {"command_topic"},
         {"state_topic", "value_template", "payload_on", "payload_off", "state_on", "state_off"},
     ),
+    "select": (
+        {"command_topic", "options"},
+        {"state_topic", "value_template", "command_template"} | ATTRIBUTES,
+    ),
     "button": ({"command_topic"}, {"payload_press"}),
 }
 TRIGGER = {"platform", "automation_type", "type", "subtype", "topic", "payload", "value_template", "qos"}
-DEVICE_CLASSES = {"occupancy", "duration", "enum", "connectivity", "temperature", "data_size"}
+DEVICE_CLASSES = {"occupancy", "duration", "enum", "connectivity", "temperature", "data_size", "problem"}
 STATE_CLASSES = {"measurement", "total", "total_increasing"}
 EVERY_RULE = {
     "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]],
     "queue": True,
     "loitering_s": 5,
     "crowd": {"count": 3},
+    "presence": {"on_after_s": 2},
     "classes": ["person"],
 }
 

@@ -26,6 +26,7 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import messages, topics
+from shared.wire.messages import Condition, ModeDefinition, RuleDefinition
 from tests.conftest import REPO, Mosquitto, MosquittoProcess, wait_until
 from tests.edge_node.publish.homeassistant.rules import (
     EVERY_RULE,
@@ -167,6 +168,32 @@ def test_a_zone_that_comes_back_is_no_longer_let_go(broker: Mosquitto) -> None:
         wait_until(lambda: ha.now()[street]["device"]["name"] == "Laden street")
 
 
+def test_modes_and_rules_come_and_go_with_their_entities(broker: Mosquitto) -> None:
+    prefix = "ha-rules"
+    box, street = (f"{prefix}/device/box{one}/config" for one in ("", "/street"))
+    settings = config(homeassistant={"enabled": True, "prefix": prefix})
+    stay = RuleDefinition(when=Condition(trigger="stay", for_s=60))
+    with reading(broker, prefix) as ha, announcing(broker, settings) as node:
+        wait_until(lambda: {box, street} <= set(ha.now()))
+        node.discovery.set_modes({"home": ModeDefinition(), "away": ModeDefinition()})
+        node.discovery.set_rules({"till": stay})
+        wait_until(lambda: {"alert", "rule-till-on_alert"} <= whole(ha.now()[street]))
+        assert ha.now()[box]["components"]["mode"]["options"] == ["home", "away"]
+        # Zones that are drawn later change neither.
+        node.discovery.update(config({"zones": {}}, homeassistant={"enabled": True, "prefix": prefix}))
+        wait_until(lambda: "zone-all-count" not in whole(ha.now()[street]))
+        assert "alert" in whole(ha.now()[street])
+        node.discovery.set_modes({})
+        node.discovery.set_rules({})
+        wait_until(lambda: not {"alert", "rule-till-on_alert"} & whole(ha.now()[street]))
+        assert ha.now()[box]["components"]["mode"] == {"platform": "select"}
+        # One that was down when it went has to meet it first.
+        node.client.publish(topics.EVENTS, f"{prefix}/status", b"online")
+        wait_until(lambda: "mode" in whole(ha.now()[box]))
+        met = ha.now()[box]["components"]["mode"]
+        assert PLATFORMS["select"][0] <= set(met), "Home Assistant would refuse it"
+
+
 def test_home_assistants_start_is_answered(broker: Mosquitto) -> None:
     prefix = "ha-birth"
     settings = config(homeassistant={"enabled": True, "prefix": prefix})
@@ -272,7 +299,7 @@ def test_what_a_real_node_announces_is_there_and_its_templates_render(
             if "value_template" not in component or component.get("qos") == 0:  # metrics come after 5 s
                 continue
             topic = component.get("state_topic", component.get("topic"))
-            if topic.endswith("/events") and topic not in last:
+            if topic.endswith(("/events", "/health")) and topic not in last:
                 continue
             value = rendered(component["value_template"], last[topic])
             assert value or topic.endswith("/events"), key

@@ -15,12 +15,13 @@ from edge_node.publish.homeassistant.camera import device
 from edge_node.publish.homeassistant.components import fitting
 from shared import limits
 from shared.wire import messages
+from shared.wire.messages import Condition, RuleDefinition
 from tests.edge_node.publish.homeassistant.rules import EVERY_RULE, check, config, example, rendered
 
 
 def street(camera: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     edge = config(camera, **changes)
-    return device(edge, "street", edge.cameras["street"])
+    return device(edge, "street", edge.cameras["street"], {})
 
 
 def test_a_camera_is_a_device_with_an_entity_for_everything_that_can_be_seen_or_set() -> None:
@@ -34,6 +35,7 @@ def test_a_camera_is_a_device_with_an_entity_for_everything_that_can_be_seen_or_
         ("image", "Last event"),
         ("sensor", "Status"),
         ("sensor", "Reason"),
+        ("binary_sensor", "Problem"),
         ("switch", "Pause"),
         ("number", "Confidence"),
         ("number", "Detect every"),
@@ -41,17 +43,26 @@ def test_a_camera_is_a_device_with_an_entity_for_everything_that_can_be_seen_or_
         ("sensor", "All count"),
         ("binary_sensor", "All occupied"),
         ("sensor", "All entered"),
+        ("sensor", "All entered today"),
         ("sensor", "All exited"),
+        ("sensor", "All exited today"),
         ("sensor", "All average stay"),
         ("sensor", "All longest stay now"),
+        ("sensor", "All status"),
         ("sensor", "A-count count"),
         ("binary_sensor", "A-count occupied"),
         ("sensor", "A-count entered"),
+        ("sensor", "A-count entered today"),
         ("sensor", "A-count exited"),
+        ("sensor", "A-count exited today"),
         ("sensor", "A-count average stay"),
         ("sensor", "A-count longest stay now"),
+        ("sensor", "A-count status"),
         ("sensor", "Gate in"),
+        ("sensor", "Gate in today"),
         ("sensor", "Gate out"),
+        ("sensor", "Gate out today"),
+        ("sensor", "Gate status"),
         ("sensor", "Frames captured"),
         ("sensor", "Frames analysed"),
         ("sensor", "Frames dropped"),
@@ -79,7 +90,8 @@ def test_what_a_camera_does_not_have_is_no_entity() -> None:
 def test_a_camera_that_sends_its_own_detections_offers_nothing_that_the_node_would_refuse() -> None:
     payload = street({"source": "mqtt:///axis/frames?format=axis"})
     check(payload)
-    assert {"picture", "last_event", "detect_every", "thumbnail_fps"} & set(payload["components"]) == set()
+    unfit = {"picture", "last_event", "problem", "detect_every", "thumbnail_fps"}
+    assert unfit & set(payload["components"]) == set()
     assert {"paused", "confidence"} <= set(payload["components"])
 
 
@@ -87,9 +99,8 @@ def test_the_rules_of_a_zone_are_entities_of_their_own() -> None:
     plain, ruled = street(), street({"zones": {"all": EVERY_RULE}})
     check(ruled)
     more = {key for key in ruled["components"] if key.startswith("zone-all")} - set(plain["components"])
-    assert more == {
-        f"zone-all-{one}" for one in ("loitering", "crowded", "queue", "wait", "longest_wait", "on_loitering")
-    }
+    states = ("present", "loitering", "crowded", "queue", "wait", "longest_wait", "on_loitering")
+    assert more == {f"zone-all-{one}" for one in states}
     assert ruled["components"]["class-person"]["name"] == "Person count"
 
 
@@ -135,6 +146,52 @@ def test_every_template_of_a_zone_renders_what_a_real_node_says() -> None:
     assert rendered(reset, said) == "2026-11-22T04:31:40+00:00"
     older = json.dumps({key: one for key, one in numbers.items() if key != "started_us"}).encode()
     assert rendered(reset, older) == "", "Home Assistant ignores it, and says nothing in its log"
+
+
+def test_the_counters_of_the_day_say_when_it_began() -> None:
+    components = street()["components"]
+    day = {"entered": 5, "exited": 4, "since_us": 1_795_302_000_000_000, "by_class": {}}
+    said, none = example("zone", day=day), example("zone", day=None)
+    older = json.dumps({key: one for key, one in json.loads(said).items() if key != "day"}).encode()
+    for key, counted in (("zone-all-entered", "5"), ("zone-all-exited", "4"), ("line-gate-in", "5")):
+        one = components[f"{key}_today"]
+        assert rendered(one["value_template"], said) == counted
+        assert rendered(one["last_reset_value_template"], said) == "2026-11-21T23:00:00+00:00"
+        for without in (none, older):
+            assert rendered(one["value_template"], without) == "None", "Home Assistant shows it as unknown"
+            assert rendered(one["last_reset_value_template"], without) == ""
+
+
+def test_a_paused_zone_keeps_its_totals_and_does_not_say_that_it_is_empty() -> None:
+    components = street({"zones": {"all": EVERY_RULE}})["components"]
+    paused = example("zone", paused="schedule", present=False)
+    for key in ("count", "occupied", "present", "queue", "loitering"):
+        *_, counts = components[f"zone-all-{key}"]["availability"]
+        assert rendered(counts["value_template"], paused) == "offline", key
+        assert rendered(counts["value_template"], example("zone", paused=None)) == "online"
+    for key in ("entered", "exited", "entered_today"):
+        assert "availability" not in components[f"zone-all-{key}"]
+    for key in ("zone-all-status", "line-gate-status"):
+        assert "availability" not in components[key]
+        for said, wanted in ((paused, "schedule"), (example("zone", paused=None), "counting")):
+            assert rendered(components[key]["value_template"], said) == wanted
+
+
+def test_a_zone_says_whether_somebody_is_present() -> None:
+    present = street({"zones": {"all": EVERY_RULE}})["components"]["zone-all-present"]
+    for said, wanted in ((True, "ON"), (False, "OFF"), (None, "OFF")):
+        assert rendered(present["value_template"], example("zone", present=said)) == wanted
+
+
+def test_a_problem_of_the_picture_is_a_problem_also_while_the_camera_gives_none() -> None:
+    payload = street()
+    problem = payload["components"]["problem"]
+    assert problem["availability"] == payload["availability"][:1]
+    assert rendered(problem["value_template"], b'{"problems": []}') == "OFF"
+    found = b'{"problems": [{"problem": "moved"}, {"problem": "covered"}], "paused": true}'
+    assert rendered(problem["value_template"], found) == "ON"
+    about = json.loads(rendered(problem["json_attributes_template"], found))
+    assert about == {"problems": ["moved", "covered"], "counting": False}
 
 
 def test_objects_are_counted_by_class() -> None:
@@ -213,6 +270,9 @@ def test_numbers_that_come_once_a_minute_expire() -> None:
             # Home Assistant would restore it without the time of its reset, and count it once more.
             assert "expire_after" not in one, key
             continue
+        if key == "problem" or key.endswith("-status"):  # come when they change
+            assert "expire_after" not in one
+            continue
         assert one["expire_after"] == (60 if one["state_topic"].endswith("/metrics") else 180), key
         assert one["qos"] == (0 if one["state_topic"].endswith("/metrics") else 1), key
 
@@ -225,6 +285,7 @@ def test_totals_say_since_when_they_count_so_that_statistics_go_on_after_a_resta
         assert since == "1970-01-01T00:00:01+00:00"
 
 
+RULES = {"a": RuleDefinition(when=Condition(trigger="stay", for_s=60))}
 NAME = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
 
 
@@ -239,7 +300,7 @@ def test_no_two_entities_of_any_configuration_share_an_id(
         "lines": {name: {"points": [[0, 0], [1, 1]]} for name in half},
     }
     edge = config(node=node, cameras={name: {"source": "0"} | camera for name in cameras})
-    payloads = [device(edge, name, one) for name, one in edge.cameras.items()]
+    payloads = [device(edge, name, one, RULES) for name, one in edge.cameras.items()]
     triggers = [(c["type"], c["subtype"]) for c in payloads[0]["components"].values() if "subtype" in c]
     assert len(set(triggers)) == len(triggers)
     ids = [c["unique_id"] for p in payloads for c in p["components"].values() if "unique_id" in c]
@@ -260,6 +321,7 @@ def test_a_class_may_be_called_anything(label: str) -> None:
 def test_what_is_so_now_is_available_only_once_it_was_said_since_home_assistant_started() -> None:
     payload = street({"zones": {"all": EVERY_RULE}})
     of_zone = {"count", "occupied", "longest_stay", "loitering", "crowded", "queue", "longest_wait"}
+    of_zone |= {"present"}
     own = {"objects", "occupied", "class-person", *(f"zone-all-{one}" for one in of_zone)}
     of_node = {"status", "reason"}  # they say why the camera is away
     for key, one in payload["components"].items():

@@ -8,12 +8,19 @@ import typing
 import pytest
 
 from edge_node.publish.homeassistant.camera import device
-from shared.wire.messages import EventType
+from shared.wire.messages import Condition, EventType, RuleDefinition, Severity
 from tests.edge_node.publish.homeassistant.rules import EVERY_RULE, config, example, rendered
 
 SETTINGS = config({"zones": {"path": EVERY_RULE, "yard": EVERY_RULE}})
-COMPONENTS = device(SETTINGS, "street", SETTINGS.cameras["street"])["components"]
-NO_PLACE = {"track_started", "track_ended", "gap"}
+STAY = Condition(trigger="stay", for_s=60)
+RULES = {
+    "till-60": RuleDefinition(when=STAY),
+    "off": RuleDefinition(when=STAY, enabled=False, cameras=("street",)),
+    "elsewhere": RuleDefinition(when=STAY, cameras=("yard",)),
+    "node-gone": RuleDefinition(when=Condition(trigger="offline")),
+}
+COMPONENTS = device(SETTINGS, "street", SETTINGS.cameras["street"], RULES)["components"]
+NO_PLACE = {"track_started", "track_ended", "gap", "problem_started", "problem_ended", "alert"}
 NO_REASON_TO_ACT = {"track_linked"}
 
 
@@ -64,6 +71,30 @@ def test_an_event_sets_off_one_trigger() -> None:
     assert triggered(type="zone_exited", zone="yard") == ["yard exited"]
     assert triggered(type="loitering", zone="yard") == ["yard loitering"]
     assert triggered(type="track_started", zone=None) == []
+
+
+@pytest.mark.parametrize("severity", typing.get_args(Severity))
+def test_an_alert_fires_its_cameras_entity_and_the_trigger_of_its_rule(severity: str) -> None:
+    about = {"rule": "till-60", "name": "Till", "severity": severity, "text": "60 s", "trigger": "stay"}
+    alert = {"type": "alert", "zone": "gate", "direction": "in", "alert": {**about, "value": 61.5}}
+    told = fired("alert", **alert)
+    assert told is not None
+    assert told.pop("event_type") == severity
+    assert severity in COMPONENTS["alert"]["event_types"]
+    assert told.items() >= {"rule": "till-60", "text": "60 s", "value": 61.5, "zone": "gate"}.items()
+    assert told.items() >= {"snapshot": "darner/v1/shop/camera/street/snapshot/6", "label": "person"}.items()
+    assert triggered(**alert) == ["till-60 alert"]
+    assert fired("line-gate-event", **alert) is None, "nobody has crossed once more"
+    late = alert | {"historical": True}
+    assert fired("alert", **late) is None
+    assert triggered(**late) == []
+
+
+def test_a_camera_offers_the_rules_that_can_alert_from_it() -> None:
+    offered = {one["subtype"] for one in COMPONENTS.values() if one.get("type") == "alert"}
+    assert offered == {"till-60", "off"}
+    none = device(SETTINGS, "street", SETTINGS.cameras["street"], {"node-gone": RULES["node-gone"]})
+    assert "alert" not in none["components"]
 
 
 def test_an_event_that_comes_late_or_again_fires_nothing() -> None:

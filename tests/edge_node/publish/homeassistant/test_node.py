@@ -6,9 +6,11 @@ import json
 
 from edge_node.publish.homeassistant.node import node_device
 from shared.wire import messages
+from shared.wire.messages import ModeDefinition
 from tests.edge_node.publish.homeassistant.rules import check, config, example, rendered
 
-PAYLOAD = node_device(config(), thermometer=True)
+MODES = {"home": ModeDefinition(name="Zuhause"), "away": ModeDefinition()}
+PAYLOAD = node_device(config(), MODES, thermometer=True)
 COMPONENTS = PAYLOAD["components"]
 
 
@@ -24,6 +26,7 @@ def test_the_node_is_a_device_by_which_its_cameras_are_connected() -> None:
         ("sensor", "Version"),
         ("sensor", "Model"),
         ("sensor", "Engine"),
+        ("select", "Mode"),
         ("sensor", "Temperature"),
         ("sensor", "Events waiting"),
         ("sensor", "CPU"),
@@ -34,11 +37,11 @@ def test_the_node_is_a_device_by_which_its_cameras_are_connected() -> None:
     ]
     assert PAYLOAD["device"]["identifiers"] == ["darner.box"]
     named = node_device(
-        config(node_name="Laden", homeassistant={"viewer_url": "http://viewer:8080"}), thermometer=False
+        config(node_name="Laden", homeassistant={"viewer_url": "http://viewer:8080"}), {}, thermometer=False
     )
     check(named)
     assert (named["device"]["name"], named["device"]["configuration_url"]) == ("Laden", "http://viewer:8080")
-    assert "temperature" not in named["components"]
+    assert {"temperature", "mode"} & named["components"].keys() == set()
 
 
 def test_what_a_node_says_of_itself_is_shown_also_while_it_is_offline() -> None:
@@ -67,6 +70,24 @@ def test_metrics_of_a_real_node_are_numbers_and_what_is_missing_is_unknown() -> 
     assert float(state("temperature", warm)) == 62
     idle = example("metrics", stages_ms={}, stages={}, outbox=None)
     assert {state(key, idle) for key in ("latency", "frames_waiting", "backlog")} == {"None"}
+
+
+def test_the_mode_is_shown_with_what_comes_next_and_can_be_chosen() -> None:
+    mode = COMPONENTS["mode"]
+    said = {"mode": "home", "since_us": 0, "next_mode": "away", "next_change_us": 3_600_000_000}
+    assert state("mode", json.dumps(said).encode()) == "home"
+    assert mode["options"] == ["home", "away"], "automations name them, so a new name must not change them"
+    about = json.loads(rendered(mode["json_attributes_template"], json.dumps(said).encode()))
+    assert about == {
+        "since": "1970-01-01T00:00:00+00:00",
+        "next_mode": "away",
+        "next_change": "1970-01-01T01:00:00+00:00",
+    }
+    nothing = json.dumps(said | {"next_mode": None, "next_change_us": None}).encode()
+    assert json.loads(rendered(mode["json_attributes_template"], nothing))["next_change"] is None
+    assert mode["command_topic"] == "darner/v1/box/request/mode.set"
+    request = messages.decode(messages.Request, rendered(mode["command_template"], value="away").encode())
+    assert request.mode == "away"
 
 
 def test_the_button_asks_for_a_reload() -> None:
