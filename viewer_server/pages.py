@@ -23,11 +23,14 @@ PAGES = {
     "./": "Live",
     "analytics": "Analytics",
     "events": "Events",
+    "alerts": "Alerts",
     "cameras": "Cameras",
     "system": "System",
 }
 """Names of the pages that every viewer with a broker has, by address."""
 LABEL = {"label": "Label"}
+BELOW = {"rules": "alerts"}
+"""Pages that are reached from another one, by address, with the address of that one."""
 
 
 def blueprint(access: Access, shown: Mapping[str, str]) -> flask.Blueprint:
@@ -43,14 +46,20 @@ def blueprint(access: Access, shown: Mapping[str, str]) -> flask.Blueprint:
     def about() -> dict[str, object]:
         logged_in = access.session_of(flask.request) is not None
         entered = logged_in or not access.required
-        return {"logged_in": access.required and logged_in, "entered": entered, "pages": shown}
+        return {
+            "logged_in": access.required and logged_in,
+            "entered": entered,
+            "pages": shown,
+            "below": BELOW,
+        }
 
     @routes.after_app_request
     def visited(response: flask.Response) -> flask.Response:
         access.visited(response)
         return response
 
-    for name in shown.keys() - {"./"}:
+    below = {name for name, above in BELOW.items() if above in shown}
+    for name in (shown.keys() | below) - {"./"}:
         routes.add_url_rule(f"/{name}", name, _page(f"{name}.html"))
     home = _page("index.html") if "./" in shown else lambda: _to(next(iter(shown)))
     routes.add_url_rule("/", "home", home)

@@ -35,6 +35,12 @@ export interface CalendarSaved {
   warnings: string[];
 }
 
+export interface CameraChoice {
+  camera: string;
+  name: string | null;
+  places: PlaceChoice[];
+}
+
 export interface CameraEntry {
   source: string;
   login: boolean;
@@ -520,6 +526,17 @@ export interface NodeList {
   limits: LimitReached[];
 }
 
+export interface NodeRules {
+  node: string;
+  name: string | null;
+  online: boolean;
+  can: boolean;
+  rules: Rules | null;
+  cameras: CameraChoice[];
+  classes: string[];
+  schedules: ScheduleChoice[];
+}
+
 export interface NodeStatus {
   node: string;
   session: string;
@@ -548,6 +565,13 @@ export interface PathList {
   node: string;
   camera: string;
   tracks: TrackPath[];
+}
+
+export interface PlaceChoice {
+  zone: string;
+  name: string | null;
+  kind: "line" | "zone";
+  says: ("crowd" | "loitering" | "presence" | "queue")[];
 }
 
 export interface Presence {
@@ -586,6 +610,43 @@ export interface RuleDefinition {
   notify: string[] | null;
 }
 
+export interface RuleDraft {
+  id: string;
+  rule: RuleDefinition;
+}
+
+export interface RuleHit {
+  occurred_us: number;
+  camera: string;
+  camera_name: string | null;
+  zone: string | null;
+  zone_name: string | null;
+  track_id: number | null;
+  label: string | null;
+  text: string;
+  value: number | null;
+  picture_url: string | null;
+}
+
+export interface RuleList {
+  nodes: NodeRules[];
+  total: number;
+  targets: string[];
+  history: boolean;
+}
+
+export interface RuleProblems {
+  problems: string[];
+}
+
+export interface RuleReplay {
+  hits: RuleHit[];
+  total: number;
+  held_back: number;
+  events: number;
+  notes: string[];
+}
+
 export interface Rules {
   node: string;
   session: string;
@@ -594,6 +655,16 @@ export interface Rules {
   schema: "darner.rules/1";
   rules: Record<string, RuleDefinition>;
   problems: Record<string, string[]>;
+}
+
+export interface RulesSaved {
+  version: number;
+  warnings: string[];
+}
+
+export interface ScheduleChoice {
+  schedule: string;
+  name: string | null;
 }
 
 export interface ScheduleDefinition {

@@ -371,7 +371,7 @@ def test_every_answer_carries_the_security_headers(idle_viewer: ViewerProcess, p
         assert headers["Content-Type"].startswith("text/javascript")
 
 
-@pytest.mark.parametrize("path", ["/", "/analytics", "/events", "/system"])
+@pytest.mark.parametrize("path", ["/", "/analytics", "/events", "/system", "/alerts", "/rules"])
 def test_no_page_loads_much(idle_viewer: ViewerProcess, path: str) -> None:
     page = idle_viewer.get(path).decode()
     assert len(page) + loaded_by(page) < 170_000
@@ -381,10 +381,10 @@ def test_the_page_is_small_and_needs_nothing_from_elsewhere(idle_viewer: ViewerP
     page = idle_viewer.get("/").decode()
     files = {path.name: path.read_bytes() for path in (STATIC / "static").rglob("*.*")}
     # The label page is there only for who asks for it; tests/viewer_server/api/test_labelling.py weighs it.
-    # What is in cameras/ is loaded where there is no camera yet, and paths/ where nodes tell of tracks.
-    extra = {
-        path.name for part in ("label", "cameras", "paths") for path in (STATIC / "static" / part).iterdir()
-    }
+    # What is in cameras/ is loaded where there is no camera yet, paths/ where nodes tell of tracks, and
+    # alerts/ by pages of its own, which the test above weighs.
+    parts = ("label", "cameras", "paths", "alerts")
+    extra = {path.name for part in parts for path in (STATIC / "static" / part).iterdir()}
     assert len(page) + sum(len(data) for name, data in files.items() if name not in extra) < 254_000
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page)
     outside = re.compile(rb"""["'(]\s*(?:https?:)?//(?!www\.w3\.org/2000/svg)""")

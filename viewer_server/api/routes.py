@@ -13,6 +13,7 @@ from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.labelling import Labelling
 from viewer_server.api.newest import Newest
 from viewer_server.api.past import Past
+from viewer_server.api.rules.admin import RuleAdmin
 from viewer_server.api.schemas.asked import (
     DetectAnswer,
     DetectQuery,
@@ -88,6 +89,7 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
                  "The newest picture of a camera"),
         *CameraAdmin(parts.hub, parts.requests).endpoints(),
         *Calendars(parts.hub, parts.requests).endpoints(),
+        *RuleAdmin(parts.hub, parts.requests, parts.history).endpoints(),
         Endpoint("/zones", newest.zones, ZonesQuery, ZoneList,
                  "Zones and lines, defined now or with a history"),
         Endpoint("/zones/<node>/<camera>", asked.save_zones, Nothing, ZonesSaved,

@@ -28,6 +28,7 @@ from shared.wire.messages import (
     ZoneState,
 )
 from viewer_server.api import calendars, cameras
+from viewer_server.api.rules import said as rules
 from viewer_server.api.schemas import asked, now, past
 from viewer_server.labelling.said import LabelList, LabelPicture, LabelSaved
 
@@ -67,6 +68,11 @@ TYPES = (
     calendars.CalendarSaved,
     calendars.ModeSet,
     calendars.ViewAccepted,
+    rules.RuleList,
+    rules.RulesSaved,
+    rules.RuleDraft,
+    rules.RuleProblems,
+    rules.RuleReplay,
     LabelList,
     LabelPicture,
     LabelSaved,

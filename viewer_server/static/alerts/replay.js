@@ -1,0 +1,75 @@
+// What a rule would have done: its alerts over the stored history, with their pictures.
+
+/** @import { RuleDefinition, RuleReplay } from "../../wire" */
+
+import { byId, element, messageOf, selectById } from "../common/dom.js";
+import { named } from "../common/names.js";
+import { askInPlace, ours } from "../common/rest.js";
+import { moment } from "../pages/axes.js";
+
+const DAY_US = 86_400_000_000;
+const PATIENCE_MS = 30_000;
+const many = new Intl.NumberFormat("en");
+
+export class Replay {
+  #number = 0;
+  /** @type {(() => void) | null} */
+  #again = null;
+
+  constructor() {
+    selectById("span").addEventListener("change", () => this.#again?.());
+  }
+
+  /** @param {string} node @param {string} id @param {RuleDefinition} rule As it is now. */
+  open(node, id, rule) {
+    this.#again = () => void this.#run(node, id, rule);
+    byId("past").hidden = false;
+    byId("past-title").focus();
+    this.#again();
+  }
+
+  close() {
+    this.#number += 1;
+    this.#again = null;
+    byId("past").hidden = true;
+  }
+
+  /** @param {string} node @param {string} id @param {RuleDefinition} rule */
+  async #run(node, id, rule) {
+    const number = (this.#number += 1);
+    byId("past-said").textContent = "The viewer goes through its history.";
+    byId("hits").replaceChildren();
+    const to = Date.now() * 1000;
+    try {
+      /** @type {RuleReplay} */
+      const found = await askInPlace(`rules/${node}/replay`, { id, rule, from_us: to - Number(selectById("span").value) * DAY_US, to_us: to }, PATIENCE_MS);
+      if (number === this.#number) show(found);
+    } catch (error) {
+      if (number === this.#number) byId("past-said").textContent = messageOf(error);
+    }
+  }
+}
+
+/** @param {RuleReplay} found */
+function show({ total, held_back: held, events, hits, notes }) {
+  const alerts = total === 0 ? "No alert" : total === 1 ? "1 alert" : `${many.format(total)} alerts`;
+  const back = held ? `; ${many.format(held)} more held back, because they came too soon after another` : "";
+  const some = total > hits.length ? ` The newest ${hits.length} are shown.` : "";
+  byId("past-said").replaceChildren(`${alerts} in ${many.format(events)} events${back}.${some}`, ...notes.map((note) => element("span", { class: "note-line" }, note)));
+  byId("hits").replaceChildren(...hits.map((hit) => {
+    const ms = hit.occurred_us / 1000;
+    const when = element("time", { datetime: new Date(ms).toISOString() }, moment(ms, 1000));
+    return element("li", {}, picture(hit), element("div", {}, element("p", { class: "what" }, hit.text),
+      element("p", { class: "quiet" }, when, ...(hit.camera ? [" · ", named(hit.camera_name, hit.camera)] : []))));
+  }));
+}
+
+/** @param {RuleReplay["hits"][number]} hit */
+function picture({ picture_url: given, text }) {
+  const none = () => element("span", { class: "no-picture", "aria-hidden": "true" });
+  if (!given) return none();
+  const url = ours(given);
+  const image = element("img", { src: url, alt: `Picture: ${text}`, loading: "lazy", width: 72, height: 72 });
+  image.addEventListener("error", () => image.replaceWith(none()));
+  return element("a", { href: url, target: "_blank", rel: "noopener" }, image);
+}

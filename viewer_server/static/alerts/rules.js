@@ -1,0 +1,104 @@
+// The page of rules: those of each node in words, and a form to draw one up.
+
+/** @import { RuleDefinition, RuleList } from "../../wire" @import { NodeRules } from "./words.js" */
+
+import { button, byId, element, messageOf } from "../common/dom.js";
+import { isolated, named } from "../common/names.js";
+import { Pager } from "../common/pager.js";
+import { askInPlace, keepUp } from "../common/rest.js";
+import { Editor } from "./editor.js";
+import { inWords } from "./words.js";
+
+const EVERY_MS = 3000;
+const ON_A_PAGE = 25; // nodes
+
+class RulesPage {
+  /** @type {Map<string, NodeRules>} */
+  #nodes = new Map();
+  /** @type {string[]} */
+  #targets = [];
+  #failed = false;
+  #shown = "";
+  #editor = new Editor((node) => this.#nodes.get(node), () => this.#targets, () => this.refresh());
+  #pager = new Pager(byId("pager"), "nodes", ON_A_PAGE, () => this.refresh());
+  refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
+
+  async #refresh() {
+    try {
+      /** @type {RuleList} */
+      const { nodes, total, targets, history } = await askInPlace(`rules?${new URLSearchParams(this.#pager.asked)}`);
+      if (!this.#pager.told(total)) return this.refresh();
+      this.#nodes = new Map(nodes.map((node) => [node.node, node]));
+      this.#targets = targets;
+      byId("empty").hidden = nodes.length > 0 || this.#pager.isNeeded;
+      byId("advice").textContent = history
+        ? "This viewer sends alerts to nobody: its configuration has no targets (notify.targets). They are still noted, shown and published over MQTT."
+        : "This viewer keeps no history, so it sends no alerts on and cannot try rules over what was. Nodes still publish them over MQTT.";
+      byId("advice").hidden = history && targets.length > 0;
+      if (this.#failed) byId("note").textContent = "";
+      this.#failed = false;
+      this.#show(nodes);
+    } catch (error) {
+      this.#failed = true;
+      byId("note").textContent = messageOf(error);
+    }
+  }
+
+  /** Builds the lists anew when something has changed. @param {NodeRules[]} nodes */
+  #show(nodes) {
+    const now = JSON.stringify(nodes.map(({ rules, ...node }) => [node, rules?.version, rules?.rules, rules?.problems]));
+    if (now === this.#shown) return;
+    this.#shown = now;
+    const focused = byId("nodes").contains(document.activeElement) ? document.activeElement?.getAttribute("data-key") : null;
+    byId("nodes").replaceChildren(...nodes.map((node) => this.#card(node)));
+    if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`#nodes [data-key="${CSS.escape(focused)}"]`))?.focus();
+  }
+
+  /** @param {NodeRules} about */
+  #card(about) {
+    const { node, name, online, can, rules } = about;
+    const entries = Object.entries(rules?.rules ?? {}).sort(([a, one], [b, other]) => (one.name ?? a).localeCompare(other.name ?? b));
+    const may = can && online;
+    /** @type {HTMLElement[]} */
+    const parts = [element("div", { class: "row" }, element("h2", {}, named(name, node)),
+      element("span", { class: "pill", "data-state": online ? "good" : "bad" }, online ? "online" : "offline"))];
+    if (!can) parts.push(element("p", { class: "quiet" }, "This node is of a version that has no rules."));
+    else if (!entries.length) parts.push(element("p", { class: "quiet" }, "No rules yet. A rule says when people are told of something: that somebody stays too long, that too many wait, that a camera is blind."));
+    if (can && !online) parts.push(element("p", { class: "quiet" }, "Rules can be changed when the node is online again."));
+    if (may) parts.push(element("div", { class: "bar" }, button("New rule", () => this.#editor.open(node), { "data-key": `${node}+` })));
+    if (entries.length) {
+      parts.push(element("ul", { class: "rules", "aria-label": `Rules of ${name ?? node}` }, ...entries.map(([id, rule]) => this.#row(about, id, rule, may))));
+    }
+    return element("section", { class: "card", "aria-label": `Node ${name ?? node}` }, ...parts);
+  }
+
+  /** @param {NodeRules} about @param {string} id @param {RuleDefinition} rule @param {boolean} may */
+  #row(about, id, rule, may) {
+    const { node, rules } = about;
+    const key = `${node}/${id}`;
+    const shown = rule.name ?? id;
+    const head = element("div", { class: "head" }, element("h3", {}, named(rule.name, id)), element("span", { class: "badge", "data-severity": rule.severity }, rule.severity),
+      ...(rule.enabled ? [] : [element("span", { class: "badge off" }, "off")]));
+    const problems = rules?.problems[id] ?? [];
+    const text = element("div", {}, head, element("p", {}, ...inWords(rule, about)),
+      ...(problems.length ? [element("ul", { class: "problems", "aria-label": `What is wrong with ${shown}` }, ...problems.map((one) => element("li", {}, one)))] : []));
+    const tool = (/** @type {string} */ name, /** @type {() => void} */ pressed) => button(name, pressed, { "data-key": `${key} ${name}`, "aria-label": `${name}: ${shown}` });
+    const tools = may ? [
+      tool("Change", () => this.#editor.open(node, id, rule)),
+      tool("Copy", () => this.#editor.open(node, "", { ...rule, name: rule.name === null ? null : `${rule.name} 2`.slice(0, 64) })),
+      tool(rule.enabled ? "Turn off" : "Turn on", () => void this.#replace(node, id, { ...rule, enabled: !rule.enabled })),
+      tool("Delete", () => { if (confirm(`Delete the rule ${isolated(shown)}?`)) void this.#replace(node, id, null); }),
+    ] : [];
+    return element("li", { "data-rule": key }, text, element("div", { class: "bar" }, ...tools));
+  }
+
+  /** Saves one changed rule, or deletes it. @param {string} node @param {string} id @param {RuleDefinition | null} rule */
+  async #replace(node, id, rule) {
+    const now = this.#nodes.get(node)?.rules;
+    if (!now) return;
+    const { [id]: _, ...others } = now.rules;
+    await this.#editor.send(node, rule ? { ...others, [id]: rule } : others, now.version, byId("note"));
+  }
+}
+
+new RulesPage();
