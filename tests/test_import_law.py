@@ -32,10 +32,11 @@ LEVELS: dict[str, list[str]] = {
         "configuration storage.py",
         "log.py settings.py pictures.py program.py service",
         "wire",
-        "collected.py mqtt documents definitions",
-        "asking",
+        "collected.py mqtt documents schedules",
+        "asking definitions",
         "conformance replay fleet",
     ],
+    "shared/schedules": ["wall_clock.py", "sun.py", "spans.py", "timetable.py", "modes.py"],
     "shared/mqtt": [
         "address.py received.py subscriptions.py window.py",
         "properties.py retained.py room.py",

@@ -30,7 +30,11 @@ Date = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class DaySpan:
-    """A part of a day. One that ends at or before its start goes on into the next day."""
+    """A part of a day. One that ends at or before its start goes on into the next day.
+
+    There, a sunrise counts as any time before noon, and a sunset as any time after it: from "sunset" to
+    "23:00" is nothing on a day on which the sun sets later.
+    """
 
     start: Annotated[Moment, Meta(description="When it begins")] = "00:00"
     end: Annotated[Moment, Meta(description="When it ends")] = "24:00"
@@ -83,8 +87,8 @@ class ModeDefinition(Named):
     during: Annotated[
         Id | None,
         Meta(
-            description="Schedule that sets this mode when it begins, and the first mode when it ends; it "
-            "names no modes itself. null: the mode is only set by hand"
+            description="Schedule during which this mode holds; without one that is active, the first mode "
+            "holds. It names no modes itself. null: the mode is only set by hand"
         ),
     ] = None
 
@@ -158,6 +162,11 @@ class ModeState(NodeMessage):
     schema: Literal["darner.mode/1"] = "darner.mode/1"
     mode: Annotated[Id | None, Meta(description="Identifier of the mode; null: the node has no modes")]
     since_us: Annotated[Micros, Meta(description="When it began, microseconds since 1970 UTC")]
+    by_hand: Annotated[bool, Meta(description="Whether somebody has set it, and not a schedule")] = False
+    timezone: Annotated[
+        Label | None,
+        Meta(description="Name of the time zone in use; null: the node's machine does not tell its name"),
+    ] = None
     next_mode: Annotated[Id | None, Meta(description="The mode that comes next; null: none is known")] = None
     next_change_us: Annotated[
         Micros | None, Meta(description="When that comes, microseconds since 1970 UTC")
