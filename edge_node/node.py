@@ -193,7 +193,7 @@ class Node:
                 parts.reload.on_signal()
             parts.guard.mend()
             self._say_online_if_settled()
-            parts.publisher.state.attend(parts.publisher.newest, parts.live)
+            parts.publisher.state.attend(parts.publisher.newest, parts.live, parts.pipeline.paused)
             parts.homeassistant.attend()
             self._start_again_if_due()
             if time.monotonic() < next_report + METRICS_EVERY_S:

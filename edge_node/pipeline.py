@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
 from functools import partial
 
+from edge_node.analytics.paused import Paused
 from edge_node.analytics.watch import Watch, update_all
 from edge_node.backends.cuda.video.nvdec import decoder_for
 from edge_node.capture.camera import capture
@@ -138,6 +139,10 @@ class Pipeline:
         self._spawn("watch", self._watch)
         self._spawn("thumbnails", self._publisher.encode)
         self._spawn("publish", self._publish)
+
+    def paused(self, camera: str) -> Paused:
+        """Which zones and lines of a camera count nothing now."""
+        return self.watches[camera].pauses.now
 
     def join(self, timeout: float) -> list[str]:
         """Wait for the stages to end; return the names of those that still run after `timeout` seconds."""

@@ -17,6 +17,7 @@ from edge_node.analytics.heatmap import Heatmap
 from edge_node.analytics.lines import LineCrossings
 from edge_node.analytics.linking import LinkGates
 from edge_node.analytics.main_subject import MainSubject
+from edge_node.analytics.paused import NOTHING, Paused
 from edge_node.analytics.roster import Index, Roster
 from edge_node.analytics.speed import Ground
 from edge_node.analytics.zones import ZoneStays
@@ -90,6 +91,7 @@ class Analytics:
         self._ground = Ground(settings.ground) if settings.ground else None
         self.heatmap = Heatmap(settings.heatmap_columns, settings.heatmap_rows, settings.heatmap_half_life_s)
         self._now_s: float | None = None
+        self._paused = NOTHING
 
     def update(self, tracks: Tracks, now_s: float, width: int, height: int) -> Report:
         """Process one frame.
@@ -114,7 +116,9 @@ class Analytics:
         feet = standing_points(boxes, "bottom_center")
         stayed = roster.objects["reported_s"][slots] == last_s
         sighting = roster.see(tracks, boxes, slots, now_s, height)
-        self.heatmap.update(feet if np.count_nonzero(stayed) == len(feet) else feet[stayed], now_s - last_s)
+        if not self._paused.untrusted:
+            where = feet if np.count_nonzero(stayed) == len(feet) else feet[stayed]
+            self.heatmap.update(where, now_s - last_s)
         seen = sighting.rows
         at = _anchored(boxes, seen, self._zones.anchors)
         events += self._zones.update(sighting, at, roster.objects, links)
@@ -200,7 +204,25 @@ class Analytics:
         refuse_shared_names(zones, lines)
         before, self._zones = self._zones, ZoneStays(zones, self._class_names, self._zones)
         self._lines = LineCrossings(lines, self._class_names, self._lines)
-        return before.interrupt(self._roster.objects, self._now_s or 0.0, keep=self._zones)
+        closed = before.interrupt(self._roster.objects, self._now_s or 0.0, keep=self._zones)
+        return closed + self.pause(self._paused)
+
+    def pause(self, paused: Paused) -> list[Happening]:
+        """Have exactly these zones and lines count nothing, from the next frame on.
+
+        Definitions, counters and completed stays are kept. Open stays are closed as `restart` closes them,
+        and objects inside enter anew when the zone counts again. The heatmap stands still while the picture
+        cannot be trusted.
+
+        Args:
+            paused: Which, and why; it holds for zones and lines that are defined later, too.
+
+        Returns:
+            The events of the stays that were closed, with times on the clock of the earlier frames.
+        """
+        self._paused = paused
+        events = self._lines.pause(paused, self._roster.objects)
+        return events + self._zones.pause(paused, self._roster.objects, self._now_s or 0.0)
 
     def _forget(self, slots: Index | slice) -> None:
         self._lines.forget(slots)

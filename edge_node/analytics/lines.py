@@ -26,11 +26,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edge_node.analytics.happenings import TICK_S, Happening, wire_box
+from edge_node.analytics.paused import NOTHING, Paused
 from edge_node.analytics.roster import Index, Sighting
-from edge_node.analytics.tally import Flows
-from edge_node.analytics.zones import Objects, allowed_classes
+from edge_node.analytics.tally import Flows, allowed_classes
+from edge_node.analytics.zones import Objects
 from shared.geometry import F64, HAIR, Anchor, Bool
-from shared.wire.messages import LineDefinition, ZoneNumbers, nameless
+from shared.wire.messages import LineDefinition, ZoneNumbers, counting
 
 _MOTION = np.dtype(
     [
@@ -71,7 +72,7 @@ class LineCrossings:
         before: LineCrossings | None = None,
     ) -> None:
         lines = list(definitions.values())
-        self._definitions = nameless(definitions)  # another name for people counts nothing anew
+        self._definitions = counting(definitions)  # another name or schedule counts nothing anew
         self.names = list(definitions)
         self.anchors: list[Anchor] = [line.anchor for line in lines]
         self._points = np.array([line.points for line in lines], np.float64).reshape(-1, 2, 2)
@@ -84,6 +85,8 @@ class LineCrossings:
         self._flows = [Flows(class_names) for _ in lines]
         self._numbers: list[ZoneNumbers | None] = [None] * len(lines)
         self._motions = np.zeros((len(lines), 0), _MOTION)
+        self._paused = NOTHING
+        self._off: Bool | None = None  # the lines that are paused; None: no line is
         self._aspect = 0.0
         self._waiting = before is not None  # whether any object may be beyond a line, and not believed there
         if before is not None:
@@ -159,11 +162,32 @@ class LineCrossings:
         motion["distance"], motion["inward"] = distance, inward
         motion["x"], motion["y"] = points[..., 0], points[..., 1]
         self._motions[:, sighting.slots] = motion
+        if self._off is not None:
+            self._motions[self._off] = np.zeros((), _MOTION)
         return events + self._settle(objects, -np.inf)
 
     def interrupt(self, objects: Objects) -> list[Happening]:
         """Count the objects that are outside the band on the other side, because no more will be known."""
         return self._settle(objects, np.inf)
+
+    def pause(self, paused: Paused, objects: Objects) -> list[Happening]:
+        """Have exactly these lines count nothing, from now on.
+
+        A line that pauses counts those who are outside its band on the other side, as `interrupt` does, and
+        forgets everybody: who crosses it meanwhile has not crossed it when it counts again.
+
+        Returns:
+            The crossings.
+        """
+        self._paused, self._numbers = paused, [None] * len(self.names)
+        off = np.array([paused.why(name) is not None for name in self.names], np.bool_)
+        begins = off if self._off is None else off & ~self._off
+        self._off = off if off.any() else None
+        if not begins.any():
+            return []
+        events = self._settle(objects, np.inf, begins)
+        self._motions[begins] = np.zeros((), _MOTION)
+        return events
 
     def _clear(self, distance: F64, boxes: F64) -> Bool:
         """Which distances ``(L, M)`` are so large that no shaking of the boxes ``(M, 4)`` explains them."""
@@ -172,14 +196,22 @@ class LineCrossings:
             (distance > np.minimum(margin, self._room[0])) | (distance < np.maximum(-margin, self._room[1]))
         )
 
-    def _settle(self, objects: Objects, until_s: float) -> list[Happening]:
-        """Bring those to the other side who are outside there since `until_s` or before; return crossings."""
+    def _settle(self, objects: Objects, until_s: float, lines: Bool | None = None) -> list[Happening]:
+        """Bring those to the other side who are outside there since `until_s` or before; return crossings.
+
+        Args:
+            objects: `Roster.objects`.
+            until_s: Seconds on the clock of the frames.
+            lines: Mask ``(L,)`` of the lines at which this is done; None: at all.
+        """
         if not self._waiting:
             return []
         motions = self._motions
         events: list[Happening] = []
         beyond = motions["side"] * motions["outside"] < 0
         settled = beyond & (motions["beyond_s"] <= until_s)
+        if lines is not None:
+            settled &= lines[:, None]
         self._waiting = bool((beyond & ~settled).any())
         for line, slot in np.argwhere(settled).tolist():
             motion, class_id = motions[line, slot], int(objects["class_id"][slot])
@@ -205,6 +237,7 @@ class LineCrossings:
                     entered=flows.total.entered,
                     exited=flows.total.exited,
                     by_class=flows.by_class,
+                    paused=self._paused.why(name),
                 )
         return dict(zip(self.names, self._numbers, strict=True))  # type: ignore[arg-type]  # none is None now
 

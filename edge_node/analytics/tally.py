@@ -8,12 +8,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from edge_node.analytics.happenings import TICK_S, Happening
 from shared import limits
-from shared.wire.messages import Crowd, Dwell, Flow, Queue, ZoneNumbers
+from shared.geometry import Bool
+from shared.wire.messages import Crowd, Dwell, Flow, PauseReason, Queue, ZoneNumbers
 
 WINDOW = 1000
 """The 90th percentile is taken over this many of the latest completed stays."""
+
+
+def allowed_classes(filters: Sequence[Sequence[str]], class_names: Sequence[str]) -> Bool:
+    """Which classes pass each filter. An empty filter passes all.
+
+    Args:
+        filters: Class names, for each zone or line.
+        class_names: Names by class id.
+
+    Returns:
+        Mask ``(Z, K + 1)``. The last column is for class ids without a name.
+    """
+    return np.array(
+        [[not wanted or name in wanted for name in (*class_names, None)] for wanted in filters], np.bool_
+    ).reshape(len(filters), len(class_names) + 1)
 
 
 class CompletedStays:
@@ -121,6 +139,7 @@ class Tally:
         lost: Number of stays that were closed because the track was lost.
         linked: Number of stays that a new track id took over.
         waiting: Whether somebody is in the queue.
+        paused: Why the zone counts nothing now; None: it counts.
     """
 
     name: str
@@ -131,6 +150,7 @@ class Tally:
     lost: int = 0
     linked: int = 0
     waiting: bool = False
+    paused: PauseReason | None = None
 
     def close(self, class_id: int, dwell_s: float, *, lost: bool) -> None:
         """Add a stay that ended."""
@@ -204,6 +224,7 @@ class Tally:
             loitering=len(loitering),
             loitering_ids=tuple(loitering[: limits.LOITERING]),
             crowded=self.crowding is not None and self.crowding.crowded,
+            paused=self.paused,
         )
 
     def _queue(self, length: int, average_s: float, longest_s: float) -> Queue:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from edge_node.analytics.analyse import Analytics, Report
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.heatmap import Heatmap
+from edge_node.analytics.pauses import Pauses
 from edge_node.config.camera_settings import AnalyticsSettings
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
@@ -65,6 +66,9 @@ class Watch:
         tracking: Settings of the tracker.
         class_names: Names by class id.
         hunt: Looks for static false positives; None: nothing does.
+
+    Attributes:
+        pauses: Which zones and lines count nothing, from the next frame on. Any thread may change it.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Watch:
         self._hunt, self._changed = hunt, True
         self._last: Analysed | None = None
         self._wanted = self._defined = definitions
+        self.pauses = Pauses()
 
     def redefine(self, definitions: Definitions) -> None:
         """Use other definitions from the next frame on. Any thread may call this."""
@@ -143,6 +148,9 @@ class Watch:
         if (wanted := self._wanted) is not self._defined:  # read once: another thread may replace it now
             definitions = self._defined = wanted
             closed += self._redefine(definitions)
+        if self.pauses.changed:
+            for paused in self.pauses.take():
+                closed += self._analytics.pause(paused)
         if frame.restarted:
             self._tracker.reset()
             self._adopted.reset()

@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.analytics.happenings import TICK_S, Happening, wire_box
+from edge_node.analytics.paused import Paused
 from edge_node.analytics.roster import Index, Link, Sighting
-from edge_node.analytics.tally import Crowding, Flows, Tally
+from edge_node.analytics.tally import Crowding, Flows, Tally, allowed_classes
 from shared.geometry import F64, Anchor, Bool, Polygons
-from shared.wire.messages import ZoneDefinition, ZoneNumbers, nameless
+from shared.wire.messages import ZoneDefinition, ZoneNumbers, counting
 
 _OUTSIDE, _ENTERING, _INSIDE, _LEAVING = range(4)
 _STAY = np.dtype(
@@ -38,21 +39,6 @@ _STAY = np.dtype(
     ]
 )
 Objects = npt.NDArray[np.void]
-
-
-def allowed_classes(filters: Sequence[Sequence[str]], class_names: Sequence[str]) -> Bool:
-    """Which classes pass each filter. An empty filter passes all.
-
-    Args:
-        filters: Class names, for each zone or line.
-        class_names: Names by class id.
-
-    Returns:
-        Mask ``(Z, K + 1)``. The last column is for class ids without a name.
-    """
-    return np.array(
-        [[not wanted or name in wanted for name in (*class_names, None)] for wanted in filters], np.bool_
-    ).reshape(len(filters), len(class_names) + 1)
 
 
 class ZoneStays:
@@ -71,7 +57,7 @@ class ZoneStays:
         before: ZoneStays | None = None,
     ) -> None:
         zones = list(definitions.values())
-        self._definitions = nameless(definitions)  # another name for people counts nothing anew
+        self._definitions = counting(definitions)  # another name or schedule counts nothing anew
         self.names = list(definitions)
         self.anchors: list[Anchor] = [zone.anchor for zone in zones]
         self._polygons = Polygons([np.asarray(zone.polygon) for zone in zones])
@@ -89,6 +75,7 @@ class ZoneStays:
             for name, zone in definitions.items()
         ]
         self._stays = np.zeros((len(zones), 0), _STAY)
+        self._off: Bool | None = None  # the zones that are paused; None: no zone is
         if before is not None:
             self._take_over(before)
 
@@ -131,6 +118,25 @@ class ZoneStays:
         closed, ended_s = self._close(exits | (held & missing), objects)
         return events + closed + self._levels(now_s, ended_s)
 
+    def pause(self, paused: Paused, objects: Objects, last_s: float) -> list[Happening]:
+        """Have exactly these zones count nothing, from now on.
+
+        Args:
+            paused: Which, and why.
+            objects: `Roster.objects`.
+            last_s: The last frame's time.
+
+        Returns:
+            The events of the stays that this closes, as `interrupt` closes them.
+        """
+        begins = np.zeros(len(self.names), np.bool_)
+        for z, tally in enumerate(self._tallies):
+            before, tally.paused = tally.paused, paused.why(tally.name)
+            begins[z] = tally.paused is not None and before is None
+        off = np.array([tally.paused is not None for tally in self._tallies], np.bool_)
+        self._off = off if off.any() else None
+        return self._end(begins, objects, last_s) if begins.any() else []
+
     def busy(self) -> Bool:
         """Mask ``(C,)`` of the slots with a stay in any zone."""
         return np.asarray((self._stays["phase"] != _OUTSIDE).any(axis=0))
@@ -142,9 +148,13 @@ class ZoneStays:
         """
         kept = [] if keep is None else keep._tallies
         dropped = np.array([not any(tally is one for one in kept) for tally in self._tallies], np.bool_)
+        return self._end(dropped, objects, last_s)
+
+    def _end(self, zones: Bool, objects: Objects, last_s: float) -> list[Happening]:
+        """Close every stay in these zones `(Z,)`, and what such stays make."""
         objects = objects[: self._stays.shape[1]]  # later slots have no stay yet
-        events, ended_s = self._close((self._stays["phase"] != _OUTSIDE) & dropped[:, None], objects)
-        for z in np.flatnonzero(dropped):
+        events, ended_s = self._close((self._stays["phase"] != _OUTSIDE) & zones[:, None], objects)
+        for z in np.flatnonzero(zones):
             events += self._tallies[z].interrupt(last_s, ended_s.get(int(z), last_s))
         return events
 
@@ -197,6 +207,8 @@ class ZoneStays:
         inside = self._polygons.contain(points)
         column = np.minimum(sighting.class_id, self._allowed.shape[1] - 1)
         welcome = inside & self._allowed[:, column]
+        if self._off is not None:
+            welcome[self._off] = False
         stays = self._stays[:, slots]
         phase, since = stays["phase"], stays["since_s"]
         begins = (phase == _OUTSIDE) & welcome

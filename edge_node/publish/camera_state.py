@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Protocol
 
+from edge_node.analytics.paused import NOTHING, Paused
 from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveSettings
@@ -20,13 +21,15 @@ from edge_node.publish.compose import Composer, only_time_passed
 from shared import limits
 from shared.secrets.redact import redact
 from shared.wire import messages, topics
-from shared.wire.messages import Dwell, LineDefinition, Queue, ZoneDefinition, ZoneNumbers, nameless, now_us
+from shared.wire.messages import Dwell, LineDefinition, Queue, ZoneDefinition, ZoneNumbers, counting, now_us
 from shared.wire.topics import Topic
 
 ZONE_REFRESH_S = 1.0
 """How often a zone's durations are published while nothing else changes in it."""
 COUNT_S = 1.0
 """The least time between two counts of objects."""
+IDLE_S = 1.0
+"""Seconds without a frame after which a pause that begins or ends is published without one."""
 DRAINED_S = 3.0
 """Seconds without a frame after which no frame of a camera that has ended can still be on its way."""
 
@@ -64,6 +67,7 @@ class CameraState:
         self._defined: dict[str, Definition] = {}
         self._started_us: dict[str, int] = {}
         self._numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, with the time of publishing
+        self._standing: dict[str, ZoneNumbers] = {}  # by name, what was published since without a frame
         self._classes: dict[str, int] = {}
         self._counted_at = float("-inf")
         self._counted: Analysed | None = None
@@ -113,10 +117,11 @@ class CameraState:
 
         Counters of a changed zone or line begin at zero, as analytics has it.
         """
-        now: dict[str, Definition] = {**nameless(definitions.zones), **nameless(definitions.lines)}
+        now: dict[str, Definition] = {**counting(definitions.zones), **counting(definitions.lines)}
         with self._lock:
             for name in self._defined.keys() - now.keys():
                 self._numbers.pop(name, None)
+                self._standing.pop(name, None)
                 self._started_us.pop(name, None)
                 self._say(topics.ZONE, b"", camera=self._camera, zone=name)
             changed = [name for name, one in now.items() if self._defined.get(name) != one]
@@ -148,18 +153,25 @@ class CameraState:
                     self._count(item, now_s, at_once=True)
                     self._say_status("streaming")
 
-    def attend(self, item: Analysed | None, live: LiveSettings, now_s: float) -> None:
+    def attend(
+        self, item: Analysed | None, live: LiveSettings, now_s: float, paused: Paused = NOTHING
+    ) -> None:
         """Publish count and live settings where they have changed; call this several times a second.
+
+        While no frame comes, also publish that zones and lines pause or count again.
 
         Args:
             item: The newest frame; None before the first.
             live: The live settings.
             now_s: Monotonic seconds.
+            paused: Which zones and lines count nothing now.
         """
         if live != self._settings:
             self.settings(live)
         if item is not self._newest[0]:
             self._newest = item, now_s
+        if now_s - self._newest[1] >= IDLE_S:
+            self._stand_still(item, paused)
         if item is None:
             return
         with self._lock:
@@ -189,6 +201,23 @@ class CameraState:
                 self._leave(item, now_s)
             self._say_status("ended")
 
+    def _stand_still(self, item: Analysed | None, paused: Paused) -> None:
+        """Publish the pauses that began or ended since the last frame: nobody is seen inside any more."""
+        with self._lock:
+            for name, definition in self._defined.items():
+                said = self._standing.get(name) or self._numbers.get(name, (None, 0.0))[0]
+                said = said or _nothing(name, definition)
+                if said.paused == paused.why(name):
+                    continue
+                numbers = self._standing[name] = replace(_left(said), paused=paused.why(name))
+                self._numbers.pop(name, None)  # the next frame's are published in any case
+                started_us = self._started_us[name]
+                if item is None:
+                    message = self._composer.first_zone(self._camera, numbers, started_us)
+                else:
+                    message = self._composer.zone(numbers, item.frame, started_us, watched=False)
+                self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=name)
+
     def _leave(self, item: Analysed, now_s: float) -> None:
         """Publish the last numbers without those who are there, because nobody looks at them any more."""
         for numbers in map(_left, item.report.numbers.values()):
@@ -210,6 +239,7 @@ class CameraState:
 
     def _say_zone(self, numbers: ZoneNumbers, frame: Frame, now_s: float, *, watched: bool = True) -> None:
         self._numbers[numbers.zone], self._left = (numbers, now_s), not watched
+        self._standing.pop(numbers.zone, None)
         message = self._composer.zone(numbers, frame, self._started_us.get(numbers.zone), watched=watched)
         self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=numbers.zone)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge_node import __version__
+from edge_node.analytics.paused import Paused
 from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.live import LiveStore
@@ -206,16 +207,22 @@ class NodeState:
             state.zone(numbers, item.frame, now_s)
         state.analysed(item, now_s)
 
-    def attend(self, newest: Callable[[str], Analysed | None], live: LiveStore) -> None:
+    def attend(
+        self,
+        newest: Callable[[str], Analysed | None],
+        live: LiveStore,
+        paused: Callable[[str], Paused],
+    ) -> None:
         """Publish counts and live settings that have changed, and some state again; call this often.
 
         Args:
             newest: Gives each camera's newest frame.
             live: The live settings.
+            paused: Gives which zones and lines of each camera count nothing.
         """
         now_s = self._clock()
         for name, camera in self._cameras.items():
-            camera.state.attend(newest(name), live[name], now_s)
+            camera.state.attend(newest(name), live[name], now_s, paused(name))
         self._again.due(now_s)
 
     def end(self, camera: str, item: Analysed | None) -> None:

@@ -63,7 +63,7 @@ from shared.wire.messages.metrics import (
     SnapshotMetrics,
     StageMetrics,
 )
-from shared.wire.messages.names import Name, Named, as_before_names, nameless, tidy
+from shared.wire.messages.names import Name, Named, as_before_names, tidy
 from shared.wire.messages.node import (
     CameraInfo,
     CameraProblem,
@@ -94,6 +94,7 @@ from shared.wire.messages.zones import (
     ZoneNumbers,
     Zones,
     ZoneState,
+    counting,
 )
 
 __all__ = [
@@ -193,9 +194,9 @@ __all__ = [
     "Zones",
     "as_before_names",
     "check_json",
+    "counting",
     "decode",
     "encode",
-    "nameless",
     "now_us",
     "tidy",
 ]

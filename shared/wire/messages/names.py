@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -73,14 +73,6 @@ class Named:
     def __post_init__(self) -> None:
         if self.name is not None:
             object.__setattr__(self, "name", tidy(self.name))
-
-
-N = TypeVar("N", bound=Named)
-
-
-def nameless(definitions: Mapping[str, N]) -> dict[str, N]:
-    """The same definitions without their names for people, by which nothing is counted."""
-    return {key: replace(one, name=None) for key, one in definitions.items()}
 
 
 _LATER = frozenset({"name", "presence", "schedule"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -113,6 +114,14 @@ class LineDefinition(Named):
     schedule: Annotated[
         Id | None, Meta(description="Schedule of the calendar during which it counts; null: always")
     ] = None
+
+
+Place = TypeVar("Place", ZoneDefinition, LineDefinition)
+
+
+def counting(definitions: Mapping[str, Place]) -> dict[str, Place]:
+    """The same definitions without name and schedule, which change nothing of what is counted how."""
+    return {key: replace(one, name=None, schedule=None) for key, one in definitions.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
+from edge_node.analytics.paused import NOTHING
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.publish.compose import Composer
@@ -53,7 +54,7 @@ def main() -> int:
             for item in items.values():
                 state.analysed(item)
             between = time.thread_time_ns()
-            state.attend(items.get, live)
+            state.attend(items.get, live, lambda _: NOTHING)
             frames.append((between - start) / CAMERAS / 1e3)
             turns.append((time.thread_time_ns() - between) / 1e3)
         share = statistics.mean(turns) / (TURN_S * 1e6)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from edge_node.analytics.paused import NOTHING, Paused
 from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.live import LiveStore
@@ -16,7 +17,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame
 from edge_node.pictures import Decoding
 from edge_node.publish.again import AGAIN_S
-from edge_node.publish.camera_state import COUNT_S, DRAINED_S, ZONE_REFRESH_S
+from edge_node.publish.camera_state import COUNT_S, DRAINED_S, IDLE_S, ZONE_REFRESH_S
 from edge_node.publish.compose import Composer
 from edge_node.publish.state import ORIGIN_REFRESH_S, NodeState
 from shared import limits
@@ -45,6 +46,7 @@ class Said:
         self.reader = Client(MqttSettings(url=broker.url), name="reader")
         self.live = LiveStore(self.config)
         self.newest: Analysed | None = None
+        self.paused = NOTHING
         composer = Composer("box", "s", CLASSES)
         self.state = NodeState(self.client, self.config, composer, lambda: self.now_s)
 
@@ -62,7 +64,7 @@ class Said:
 
     def attend(self, later_s: float = 0.0) -> None:
         self.now_s += later_s
-        self.state.attend(lambda _: self.newest, self.live)
+        self.state.attend(lambda _: self.newest, self.live, lambda _: self.paused)
 
     def since(self) -> list[tuple[str, bytes]]:
         """Row and payload of everything said since the last call."""
@@ -128,6 +130,34 @@ def test_before_a_node_is_online_nothing_is_left_of_what_an_earlier_run_has_coun
     assert all(one.started_us is not None and one.started_us >= before_us for one in zones)
     count = messages.decode(messages.CountState, dict(seen)["count"])
     assert (count.total, count.classes) == (0, {})
+
+
+def test_a_pause_is_said_without_a_frame_where_none_comes(broker: Mosquitto) -> None:
+    def zones() -> list[messages.ZoneState]:
+        return [
+            messages.decode(messages.ZoneState, payload) for name, payload in said.since() if name == "zone"
+        ]
+
+    with saying(broker, "pause") as said:
+        said.announce()
+        said.attend()
+        said.since()
+        said.paused = Paused(None, {"all": "schedule"})
+        said.attend()
+        assert [(one.zone, one.paused, one.watched) for one in zones()] == [("all", "schedule", False)]
+        said.saw(dataclasses.replace(NUMBERS, entered=7))
+        said.attend(IDLE_S / 2)  # analytics says it with the next frame
+        assert [(one.paused, one.occupancy, one.watched) for one in zones()] == [(None, 1, True)]
+        said.attend(IDLE_S)
+        [paused] = zones()
+        assert (paused.paused, paused.occupancy, paused.entered, paused.watched) == ("schedule", 0, 7, False)
+        said.attend(IDLE_S)
+        said.paused = NOTHING
+        said.attend(IDLE_S)
+        assert [(one.paused, one.occupancy, one.entered) for one in zones()] == [(None, 0, 7)]
+        said.saw(dataclasses.replace(NUMBERS, entered=7, occupancy=0))
+        said.attend(IDLE_S)
+        assert [(one.paused, one.watched) for one in zones()] == [(None, True)]
 
 
 def test_a_camera_streams_only_behind_the_numbers_of_a_frame(broker: Mosquitto) -> None:
