@@ -10,10 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from edge_node.analytics.happenings import TICK_S, Happening
+from edge_node.analytics.happenings import Happening
+from edge_node.analytics.levels import Crowding, SomebodyThere
 from shared import limits
 from shared.geometry import Bool
-from shared.wire.messages import Crowd, Dwell, Flow, PauseReason, Queue, ZoneNumbers
+from shared.wire.messages import Dwell, Flow, PauseReason, Queue, ZoneNumbers
 
 WINDOW = 1000
 """The 90th percentile is taken over this many of the latest completed stays."""
@@ -102,31 +103,6 @@ class Flows:
 
 
 @dataclass
-class Crowding:
-    """Whether a zone is crowded: its occupancy reached the limit, or fell below it, for long enough."""
-
-    limit: Crowd
-    crowded: bool = False
-    _since: float | None = None
-
-    def update(self, occupancy: int, now_s: float) -> float | None:
-        """Process one frame.
-
-        Returns:
-            When the crowd started or ended, once that is certain; `crowded` then says which. Else None.
-        """
-        if (occupancy >= self.limit.count) == self.crowded:
-            self._since = None
-            return None
-        self._since = now_s if self._since is None else self._since
-        if now_s - self._since < self.limit.after_s - TICK_S:
-            return None
-        self.crowded = not self.crowded
-        since, self._since = self._since, None
-        return since
-
-
-@dataclass
 class Tally:
     """Everything one zone has counted.
 
@@ -135,6 +111,7 @@ class Tally:
         flows: Numbers of stays that began and that were exited.
         crowding: Whether the zone is crowded; None when it has no limit.
         queue: Whether the zone is a queue.
+        presence: Whether somebody is present; None when nobody asks.
         stays: Completed stays, exited and lost.
         lost: Number of stays that were closed because the track was lost.
         linked: Number of stays that a new track id took over.
@@ -146,6 +123,7 @@ class Tally:
     flows: Flows
     crowding: Crowding | None
     queue: bool
+    presence: SomebodyThere | None
     stays: CompletedStays = field(default_factory=CompletedStays)
     lost: int = 0
     linked: int = 0
@@ -161,7 +139,7 @@ class Tally:
             self.flows.add(class_id, "out")
 
     def levels(self, occupancy: int, now_s: float, began_s: float, ended_s: float) -> Iterator[Happening]:
-        """Report the queue and crowd events of one frame.
+        """Report the queue, crowd and presence events of one frame.
 
         Args:
             occupancy: Number of objects inside.
@@ -181,13 +159,18 @@ class Tally:
             since = self.crowding.update(occupancy, now_s)
             if since is not None:
                 yield self._crowd_event(since, occupancy)
+        if self.presence is not None:
+            for at_s in self.presence.update(occupancy > 0, now_s, began_s, ended_s):
+                yield self._presence_event(at_s)
 
-    def interrupt(self, last_s: float, ended_s: float) -> Iterator[Happening]:
+    def interrupt(self, last_s: float, ended_s: float, *, goes_on: bool) -> Iterator[Happening]:
         """End queue and crowd at once, because all objects are gone.
 
         Args:
             last_s: The last frame's time.
             ended_s: When the last stay ended.
+            goes_on: Whether the zone counts with the next frame. Then presence may outlast a short gap;
+                otherwise it ends, too.
         """
         if self.waiting:
             self.waiting = False
@@ -197,6 +180,13 @@ class Tally:
             self.crowding = Crowding(self.crowding.limit)
             if was_crowded:
                 yield self._crowd_event(last_s, 0)
+        if self.presence is not None:
+            for at_s in self.presence.update(False, last_s, last_s, ended_s):
+                yield self._presence_event(at_s)
+            if not goes_on:
+                was_present, self.presence = self.presence.present, SomebodyThere(self.presence.delays)
+                if was_present:
+                    yield self._presence_event(last_s)
 
     def numbers(
         self, occupancy: int, total_s: float, longest_s: float, loitering: Sequence[int]
@@ -224,6 +214,7 @@ class Tally:
             loitering=len(loitering),
             loitering_ids=tuple(loitering[: limits.LOITERING]),
             crowded=self.crowding is not None and self.crowding.crowded,
+            present=None if self.presence is None else self.presence.present,
             paused=self.paused,
         )
 
@@ -235,6 +226,13 @@ class Tally:
             completed=self.stays.count,
             completed_average_s=self.stays.average_s,
         )
+
+    def _presence_event(self, occurred_s: float) -> Happening:
+        present = self.presence is not None and self.presence.present
+        kind: Literal["presence_started", "presence_ended"] = (
+            "presence_started" if present else "presence_ended"
+        )
+        return Happening(type=kind, occurred_s=occurred_s, zone=self.name)
 
     def _crowd_event(self, occurred_s: float, occupancy: int) -> Happening:
         crowded = self.crowding is not None and self.crowding.crowded

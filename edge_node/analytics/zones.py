@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.analytics.happenings import TICK_S, Happening, wire_box
+from edge_node.analytics.levels import Crowding, SomebodyThere
 from edge_node.analytics.paused import Paused
 from edge_node.analytics.roster import Index, Link, Sighting
-from edge_node.analytics.tally import Crowding, Flows, Tally, allowed_classes
+from edge_node.analytics.tally import Flows, Tally, allowed_classes
 from shared.geometry import F64, Anchor, Bool, Polygons
 from shared.wire.messages import ZoneDefinition, ZoneNumbers, counting
 
@@ -71,7 +72,13 @@ class ZoneStays:
         self._lost_after = column([zone.lost_after_s for zone in zones])
         self._loitering = column([zone.loitering_s or np.inf for zone in zones])
         self._tallies = [
-            Tally(name, Flows(class_names), Crowding(zone.crowd) if zone.crowd else None, zone.queue)
+            Tally(
+                name,
+                Flows(class_names),
+                Crowding(zone.crowd) if zone.crowd else None,
+                zone.queue,
+                SomebodyThere(zone.presence) if zone.presence else None,
+            )
             for name, zone in definitions.items()
         ]
         self._stays = np.zeros((len(zones), 0), _STAY)
@@ -135,7 +142,7 @@ class ZoneStays:
             begins[z] = tally.paused is not None and before is None
         off = np.array([tally.paused is not None for tally in self._tallies], np.bool_)
         self._off = off if off.any() else None
-        return self._end(begins, objects, last_s) if begins.any() else []
+        return self._end(begins, objects, last_s, goes_on=False) if begins.any() else []
 
     def busy(self) -> Bool:
         """Mask ``(C,)`` of the slots with a stay in any zone."""
@@ -148,14 +155,14 @@ class ZoneStays:
         """
         kept = [] if keep is None else keep._tallies
         dropped = np.array([not any(tally is one for one in kept) for tally in self._tallies], np.bool_)
-        return self._end(dropped, objects, last_s)
+        return self._end(dropped, objects, last_s, goes_on=keep is None)
 
-    def _end(self, zones: Bool, objects: Objects, last_s: float) -> list[Happening]:
+    def _end(self, zones: Bool, objects: Objects, last_s: float, *, goes_on: bool) -> list[Happening]:
         """Close every stay in these zones `(Z,)`, and what such stays make."""
         objects = objects[: self._stays.shape[1]]  # later slots have no stay yet
         events, ended_s = self._close((self._stays["phase"] != _OUTSIDE) & zones[:, None], objects)
         for z in np.flatnonzero(zones):
-            events += self._tallies[z].interrupt(last_s, ended_s.get(int(z), last_s))
+            events += self._tallies[z].interrupt(last_s, ended_s.get(int(z), last_s), goes_on=goes_on)
         return events
 
     def dismiss(self, slots: Sequence[int], objects: Objects) -> list[Happening]:
@@ -265,7 +272,7 @@ class ZoneStays:
         occupancy = inside.sum(axis=1).tolist()
         events: list[Happening] = []
         for z, tally in enumerate(self._tallies):
-            if tally.queue or tally.crowding is not None:
+            if tally.queue or tally.crowding is not None or tally.presence is not None:
                 began_s = float(self._stays["entered_s"][z].min(initial=now_s, where=inside[z]))
                 events += tally.levels(occupancy[z], now_s, began_s, ended_s.get(z, now_s))
         return events

@@ -266,7 +266,12 @@ def _nothing(name: str, definition: Definition) -> ZoneNumbers:
     """The numbers of a zone or line that has counted nothing yet."""
     if isinstance(definition, LineDefinition):
         return ZoneNumbers(zone=name, kind="line")
-    return ZoneNumbers(zone=name, kind="zone", queue=Queue() if definition.queue else None)
+    return ZoneNumbers(
+        zone=name,
+        kind="zone",
+        queue=Queue() if definition.queue else None,
+        present=False if definition.presence else None,
+    )
 
 
 def _left(numbers: ZoneNumbers) -> ZoneNumbers:
@@ -274,5 +279,12 @@ def _left(numbers: ZoneNumbers) -> ZoneNumbers:
     queue = numbers.queue and replace(numbers.queue, length=0, wait_average_s=0.0, wait_longest_s=0.0)
     dwell: Dwell = replace(numbers.dwell, ongoing_average_s=0.0, ongoing_max_s=0.0)
     return replace(
-        numbers, occupancy=0, loitering=0, loitering_ids=(), crowded=False, dwell=dwell, queue=queue
+        numbers,
+        occupancy=0,
+        loitering=0,
+        loitering_ids=(),
+        crowded=False,
+        present=None if numbers.present is None else False,
+        dwell=dwell,
+        queue=queue,
     )
