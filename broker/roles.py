@@ -24,13 +24,15 @@ OPERATORS_READ = (
     topics.STATUS,
     topics.INFO,
     topics.CAMERAS,
+    topics.CALENDAR,
+    topics.RULES,
     topics.METRICS,
     topics.CAMERA_STATUS,
     topics.ZONES,
     topics.SETTINGS,
 )
 """What a rollout has to know: nothing about what cameras see."""
-FOR_OPERATORS = ("zones.set", "set", "cameras.set", "reload")
+FOR_OPERATORS = ("zones.set", "calendar.set", "rules.set", "set", "cameras.set", "reload")
 """The commands that a rollout sends. It reads the answers to these alone: others can hold pictures."""
 MAILBOX = "fleet"
 """Where it has answers sent with MQTT 5."""
@@ -75,8 +77,8 @@ user reader
 {reader_denied}
 {reader_reads}
 
-# Who rolls out zones, masks, settings and models to many nodes (darner-fleet) reads what is in force, and no
-# pictures, objects or events.
+# Who rolls out zones, masks, calendars, rules, settings and models to many nodes (darner-fleet) reads what is
+# in force, and no pictures, objects or events.
 user operator
 {operator_denied}
 {operator_reads}

@@ -57,9 +57,9 @@ def _parser() -> Parser:
     undoer = commands.add_parser("rollback", help="put back what a run of apply or rollback has changed")
     undoer.add_argument("run", help="name of the run, or the folder whose last run is meant")
     exporter = commands.add_parser(
-        "export", help="write the zones, lines, masks and filters in force as files"
+        "export", help="write the zones, lines, masks, filters, calendars and rules in force as files"
     )
-    exporter.add_argument("folder", type=Path, help="the folder that gets a file for each camera")
+    exporter.add_argument("folder", type=Path, help="the folder that gets a file for each camera and node")
     commands.add_parser("runs", help="the runs that were made on this machine")
     for command in (state, planner, applier, undoer, exporter):
         add_broker_options(command)

@@ -17,11 +17,12 @@ from shared.fleet import report, runs
 from shared.fleet.connect import Fleet, connect
 from shared.fleet.deliver import Delivery
 from shared.fleet.export import export
-from shared.fleet.folder import Folder, check_globs
 from shared.fleet.inventory import Node
 from shared.fleet.plan import NodePlan, as_builtins, plan_node
 from shared.fleet.rollout import Pace, Result, Rollout, amount
 from shared.fleet.undo import Undo
+from shared.fleet.wanted.folder import Folder
+from shared.fleet.wanted.globs import check_globs
 from shared.mqtt.command_line import broker_settings
 from shared.program import INTERRUPTED, nobody_reads
 from shared.signals import stop_on_signals
@@ -233,6 +234,8 @@ def _said(node: Node) -> dict[str, Any]:
         "reason": node.status.reason if node.status else None,
         "version": node.status.version if node.status else None,
         "model": None if info is None else {"name": info.model.name, "sha256": info.model.sha256},
+        "calendar_version": node.calendar.version if node.calendar else None,
+        "rules_version": node.rules.version if node.rules else None,
         "cameras": {
             name: {
                 "status": node.state_of(name),

@@ -10,11 +10,19 @@ from typing import Any, Protocol
 from shared.asking.requests import BadAnswer, Busy, NoAnswer
 from shared.errors import ConfigError, MessageError
 from shared.fleet.inventory import Inventory, Node, wait_for
-from shared.fleet.plan import NodePlan, Step, in_force
+from shared.fleet.node_wide import whole_calendar
+from shared.fleet.plan import NodePlan, Step, alike, in_force
 from shared.fleet.runs import State
 from shared.wire.messages import CameraEdit, Response
 
-COMMANDS = {"cameras": "cameras.set", "model": "reload", "definitions": "zones.set", "settings": "set"}
+COMMANDS = {
+    "cameras": "cameras.set",
+    "model": "reload",
+    "calendar": "calendar.set",
+    "definitions": "zones.set",
+    "rules": "rules.set",
+    "settings": "set",
+}
 """The command for each kind of step."""
 ANSWER_S = 12.0
 """How long an answer may take; `reload` answers within 8 s, seconds."""
@@ -186,9 +194,10 @@ class Delivery:
 def _shows(node: Node, step: Step) -> bool:
     """Whether what a node retains says what a step wants."""
     try:
-        return in_force(node, step) == step.wanted
+        now = in_force(node, step)
     except MessageError:
         return False
+    return now is not None and alike(now, step.wanted)
 
 
 def body(node: Node, step: Step) -> dict[str, Any]:
@@ -199,6 +208,10 @@ def body(node: Node, step: Step) -> dict[str, Any]:
     """
     if step.kind == "definitions":
         return {"camera": step.camera, "version": step.version, **step.wanted}
+    if step.kind == "calendar":
+        return {"calendar": whole_calendar(node) | dict(step.wanted), "version": step.version}
+    if step.kind == "rules":
+        return {"version": step.version, **step.wanted}
     if step.kind == "settings":
         return {"camera": step.camera, **step.wanted}
     if step.kind == "model" or node.saved is None:

@@ -11,8 +11,9 @@ import yaml
 
 from shared.errors import ConfigError, MessageError, OutputError
 from shared.files import write_whole
-from shared.fleet.folder import DEFINITIONS
 from shared.fleet.inventory import Node, plain
+from shared.fleet.node_wide import whole_calendar
+from shared.fleet.wanted.reading import DEFINITIONS
 from shared.wire.messages import Zones
 
 
@@ -33,7 +34,10 @@ _Dumper.add_representer(list, _short)
 
 
 def export(nodes: Iterable[Node], folder: Path) -> list[Path]:
-    """Write a file for each camera: FOLDER/NODE/CAMERA.yaml, with its zones, lines, masks and filters.
+    """Write what nodes have.
+
+    A camera has a file, FOLDER/NODE/CAMERA.yaml, with its zones, lines, masks and filters. A node with a
+    calendar or rules has one, too: FOLDER/NODE.yaml.
 
     Returns:
         The files.
@@ -44,6 +48,8 @@ def export(nodes: Iterable[Node], folder: Path) -> list[Path]:
     """
     texts: dict[Path, str] = {}
     for node in nodes:
+        if node.calendar or node.rules:
+            texts[folder / f"{node.name}.yaml"] = _yaml({"nodes": node.name, **_node_wide(node)})
         for name, camera in sorted(node.cameras.items()):
             if name in node.listed and camera.zones:
                 try:
@@ -67,14 +73,32 @@ def _text(node: str, camera: str, zones: Zones) -> str:
     content: dict[str, Any] = {"nodes": node, "cameras": camera}
     for key in DEFINITIONS:
         content[key] = {name: _without_defaults(one) for name, one in getattr(zones, key).items()}
-    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return _yaml(content)
+
+
+def _node_wide(node: Node) -> dict[str, Any]:
+    """The calendar and the rules of a node, as a file has them."""
+    content: dict[str, Any] = {}
+    if node.calendar is not None:
+        whole = {key: one for key, one in whole_calendar(node).items() if one is not None}
+        for key in ("modes", "schedules"):
+            named = getattr(node.calendar, key)
+            whole[key] = {name: _without_defaults(one) for name, one in named.items()}
+        content["calendar"] = whole
+    if node.rules is not None:
+        content["rules"] = {name: _without_defaults(one) for name, one in node.rules.rules.items()}
+    return content
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    text: str = yaml.dump(dict(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text
 
 
 def _without_defaults(definition: Any) -> Mapping[str, Any]:
     """A definition as people write it: what has its default is left out."""
     return {
-        item.name: plain(value)
+        item.name: _without_defaults(value) if dataclasses.is_dataclass(value) else plain(value)
         for item in dataclasses.fields(definition)
         if (value := getattr(definition, item.name)) != item.default
     }

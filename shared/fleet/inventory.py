@@ -13,21 +13,34 @@ import orjson
 
 from shared import limits, typed
 from shared.errors import MessageError
-from shared.fleet.folder import DEFINITIONS, matches
+from shared.fleet.wanted.globs import matches
+from shared.fleet.wanted.reading import DEFINITIONS
 from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.messages import (
+    Calendar,
     Cameras,
     CameraStatus,
     Metrics,
     NodeInfo,
     NodeStatus,
+    Rules,
     SettingsState,
     Zones,
     decode,
 )
+from shared.wire.messages.codec import write_out_defaults
 
-STATE = (topics.STATUS, topics.INFO, topics.CAMERAS, topics.CAMERA_STATUS, topics.SETTINGS, topics.ZONES)
+STATE = (
+    topics.STATUS,
+    topics.INFO,
+    topics.CAMERAS,
+    topics.CALENDAR,
+    topics.RULES,
+    topics.CAMERA_STATUS,
+    topics.SETTINGS,
+    topics.ZONES,
+)
 """The topics that say what is in force. Status comes first: it says which nodes there are."""
 MOST_NODES = 50_000
 MOST_CAMERAS = 4 * limits.CAMERAS
@@ -80,6 +93,8 @@ class Node:
         status: Online or not.
         info: Its manifest.
         saved: Its cameras as `cameras.set` knows them.
+        calendar: Its calendar; None: it has said nothing of one, as before it has one.
+        rules: Its rules; None, likewise.
         cameras: By identifier.
         metrics: The newest.
         metrics_at: When they came, by the monotonic clock, s.
@@ -89,6 +104,8 @@ class Node:
     status: NodeStatus | None = None
     info: NodeInfo | None = None
     saved: Cameras | None = None
+    calendar: Calendar | None = None
+    rules: Rules | None = None
     cameras: dict[str, Camera] = field(default_factory=dict)
     metrics: Metrics | None = None
     metrics_at: float = 0.0
@@ -112,6 +129,9 @@ class Node:
         """What an online node has not said yet in this session; None: it has said all."""
         for what, message in (("info", self.info), ("cameras", self.saved)):
             if message is None or message.session != self.session:
+                return f"its {what} message"
+        for what, said in (("calendar", self.calendar), ("rules", self.rules)):
+            if said is not None and said.session != self.session:
                 return f"its {what} message"
         for name in self.listed:
             camera = self.cameras.get(name)
@@ -190,6 +210,10 @@ class Inventory:
             node.info = decode(NodeInfo, payload) if payload else None
         elif row is topics.CAMERAS:
             node.saved = decode(Cameras, payload) if payload else None
+        elif row is topics.CALENDAR:
+            node.calendar = decode(Calendar, payload) if payload else None
+        elif row is topics.RULES:
+            node.rules = decode(Rules, payload) if payload else None
         elif row is topics.METRICS:
             node.metrics, node.metrics_at = decode(Metrics, payload), self._clock()
         elif camera is not None:
@@ -223,6 +247,7 @@ def wait_for(condition: Callable[[], bool], seconds: float, stop: Callable[[], b
 
 def plain(value: Any) -> Any:
     """A definition or value as JSON has it, with every default written out, so that two can be compared."""
+    write_out_defaults(value)
     return orjson.loads(orjson.dumps(value, default=vars))
 
 

@@ -13,14 +13,16 @@ from shared.definitions.consistent import refuse_contradictions, refuse_shared_n
 from shared.definitions.ignored import problems as ignored_problems
 from shared.definitions.problems import problems
 from shared.errors import ConfigError, MessageError
-from shared.fleet.folder import DEFINITIONS, Folder, Wanted
 from shared.fleet.inventory import LIVE, Camera, Node, definitions_of, plain
+from shared.fleet.node_wide import calendar_of, rules_of, wanted_calendar
+from shared.fleet.wanted.folder import Folder, Wanted
+from shared.fleet.wanted.reading import DEFINITIONS
 from shared.wire.messages import Zones
 
-Kind = Literal["cameras", "model", "definitions", "settings"]
-ORDER: tuple[Kind, ...] = ("cameras", "model", "definitions", "settings")
+Kind = Literal["cameras", "model", "calendar", "definitions", "rules", "settings"]
+ORDER: tuple[Kind, ...] = ("cameras", "model", "calendar", "definitions", "rules", "settings")
 """In which order a node is changed: cameras first, because a node may start again for them, and then forgets
-the settings."""
+the settings. Zones name schedules of the calendar, and rules name both."""
 DECIMALS = 6
 """Of a live setting; nodes round to as many."""
 RESTARTING = frozenset({"transport", "reader", "max_fps"})
@@ -103,9 +105,11 @@ def _plan(node: Node, folder: Folder) -> NodePlan:
         steps += _settings(name, camera, wanted)
     blocked = None
     cameras, blocked = _cameras(node, edits)
-    model, no_model = _model(node, folder.of_node(node.name))
-    steps = sorted([*cameras, *model, *steps], key=lambda step: ORDER.index(step.kind))
-    return NodePlan(node.name, node.online, tuple(steps), tuple(warnings), blocked or no_model)
+    of_node = folder.of_node(node.name)
+    model, no_model = _model(node, of_node)
+    wide, unable = _node_wide(node, of_node)
+    steps = sorted([*cameras, *model, *wide, *steps], key=lambda step: ORDER.index(step.kind))
+    return NodePlan(node.name, node.online, tuple(steps), tuple(warnings), blocked or no_model or unable)
 
 
 def _definitions(node: Node, name: str, camera: Camera, wanted: Wanted) -> tuple[Step | None, list[str]]:
@@ -177,6 +181,34 @@ def _model(node: Node, wanted: Wanted) -> tuple[list[Step], str | None]:
     return [Step("model", "", {"sha256": node.info.model.sha256}, {"sha256": sha256})], None
 
 
+def _node_wide(node: Node, wanted: Wanted) -> tuple[list[Step], str | None]:
+    """The steps about a node's calendar and rules, and why there can be none."""
+    steps = []
+    if parts := wanted.section("calendar"):
+        then = wanted_calendar(parts)
+        before = calendar_of(node, then)
+        changed = [key for key in then if not alike({key: before[key]}, {key: then[key]})]
+        if changed:
+            old, new = ({key: one[key] for key in changed} for one in (before, then))
+            version = node.calendar.version if node.calendar else 0
+            steps.append(Step("calendar", "", old, new, version))
+    if "rules" in wanted.values:
+        then, before = {"rules": plain(wanted.values["rules"])}, rules_of(node)
+        if then != before:
+            steps.append(Step("rules", "", before, then, node.rules.version if node.rules else 0))
+    known = () if node.info is None else node.info.capabilities
+    for step in steps:
+        if step.kind not in known:
+            return [], f"its version of Darner knows no {step.kind}"
+    return steps, None
+
+
+def alike(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two states of what a step changes are the same. The first mode is that of every day."""
+    modes = [list(one.get("modes", ())) for one in (first, second)]
+    return first == second and modes[0] == modes[1]
+
+
 def in_force(node: Node, step: Step) -> Mapping[str, Any] | None:
     """What a node has now of what a step changes, by the step's keys; None: it does not say."""
     camera = node.cameras.get(step.camera, Camera())
@@ -187,6 +219,10 @@ def in_force(node: Node, step: Step) -> Mapping[str, Any] | None:
         return None if said is None else {key: getattr(said, key) for key in LIVE if key in step.wanted}
     if step.kind == "model":
         return None if node.info is None else {"sha256": node.info.model.sha256}
+    if step.kind == "calendar":
+        return calendar_of(node, step.wanted)
+    if step.kind == "rules":
+        return rules_of(node)
     if node.saved is None or not step.wanted.keys() <= node.saved.cameras.keys():
         return None
     return {
@@ -200,6 +236,10 @@ def version_of(node: Node, step: Step) -> int | None:
     camera = node.cameras.get(step.camera)
     if step.kind == "definitions":
         return None if camera is None or camera.head is None else camera.head.version
+    if step.kind == "calendar":
+        return node.calendar.version if node.calendar else 0
+    if step.kind == "rules":
+        return node.rules.version if node.rules else 0
     return node.saved.version if step.kind == "cameras" and node.saved is not None else None
 
 

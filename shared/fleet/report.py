@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.fleet.folder import DEFINITIONS
 from shared.fleet.inventory import Node
 from shared.fleet.plan import NodePlan, Step
 from shared.fleet.rollout import Result
+from shared.fleet.wanted.reading import DEFINITIONS
 
 MOST_GROUPS = 20
 """Groups of nodes with the same changes that are printed without --all."""
@@ -44,8 +44,21 @@ def changes(step: Step) -> list[str]:
             for camera, values in sorted(step.wanted.items())
             for key in values
         ]
+    if step.kind in ("calendar", "rules"):
+        return list(_node_wide(step))
     section = "model" if step.kind == "model" else f"{step.camera}: settings"
     return [f"{section}.{key}: {_change(step.before, step.wanted, key)}" for key in step.wanted]
+
+
+def _node_wide(step: Step) -> Iterator[str]:
+    """What a step changes of a node's calendar or rules."""
+    for key in step.wanted:
+        before, then = step.before.get(key), step.wanted[key]
+        path = key if step.kind == "rules" else f"calendar.{key}"
+        if key in ("modes", "schedules", "rules"):
+            yield f"{path}: {_difference(before or {}, then) or 'another order'}"
+        else:
+            yield f"{path}: {_value(before)} -> {_value(then)}"
 
 
 def _difference(before: Mapping[str, Any], then: Mapping[str, Any]) -> str:

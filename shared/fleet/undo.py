@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from shared.errors import MessageError
 from shared.fleet.inventory import Node
-from shared.fleet.plan import ORDER, NodePlan, Step, in_force, version_of
+from shared.fleet.plan import ORDER, NodePlan, Step, alike, in_force, version_of
 from shared.fleet.runs import Record
 
 
@@ -40,7 +40,7 @@ class Undo:
             except MessageError as error:
                 return NodePlan(node.name, node.online, blocked=f"sends what cannot be read: {error}")
             what = f"{done.camera}: {done.kind}".removeprefix(": ")
-            if now == done.wanted:
+            if now is not None and alike(now, done.wanted):
                 steps.append(Step(done.kind, done.camera, done.wanted, done.before, version_of(node, done)))
             elif now is None:
                 warnings.append(f"{what}: is not there any more; nothing is put back")

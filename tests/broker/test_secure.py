@@ -78,7 +78,7 @@ MAY_WRITE = {
     "viewer": COMMANDS,
     "archive": {"own ack", "other ack"},
     "reader": set(),
-    "operator": SWITCHES,
+    "operator": {*SWITCHES, "other rules"},
     "homeassistant": {"home assistant", "other mode", *SWITCHES, *DEVICES, "as reader to home assistant"},
 }
 MAY_READ = {
@@ -90,7 +90,7 @@ MAY_READ = {
     "viewer": SAID_BY_EDGES | {"home assistant"},
     "archive": {"own events", "home assistant"},
     "reader": SAID_BY_EDGES | {"home assistant"},
-    "operator": {"own status", "own answer to a rollout", "other status", "home assistant"},
+    "operator": {"own status", "own calendar", "own answer to a rollout", "other status", "home assistant"},
     "homeassistant": SAID_BY_EDGES | DEVICES | {"home assistant", "as reader to home assistant"},
 }
 

@@ -17,6 +17,8 @@ from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import topics
 from shared.wire.messages import (
+    Calendar,
+    CalendarDefinition,
     CameraEntry,
     CameraInfo,
     CameraMetrics,
@@ -27,6 +29,8 @@ from shared.wire.messages import (
     NodeInfo,
     NodeStatus,
     Request,
+    RuleDefinition,
+    Rules,
     SettingsState,
     Zones,
     encode,
@@ -67,6 +71,10 @@ class Simulated:
         self.entry = CameraEntry(source="rtsp://box/1", login=False, origin="configuration")
         self.saved_version = 0
         self.why_not: str | None = None
+        self.calendar, self.calendar_version = CalendarDefinition(), 0
+        self.rules: dict[str, RuleDefinition] = {}
+        self.rules_version = 0
+        self.capabilities: tuple[str, ...] = ("calendar", "rules")
         self.model: str | None = OLD
         self.file: str = OLD
         self.classes = ("person", "car")
@@ -86,9 +94,13 @@ class Simulated:
         self._runs += 1
         self.live |= LIVE
         self._away = False
-        self.say(
-            topics.ZONES, topics.SETTINGS, topics.CAMERA_STATUS, topics.INFO, topics.CAMERAS, topics.STATUS
-        )
+        self.say(topics.ZONES, topics.SETTINGS, topics.CAMERA_STATUS, topics.INFO, *self.wide())
+        self.say(topics.CAMERAS, topics.STATUS)
+
+    def wide(self) -> list[topics.Topic]:
+        """What it says of itself once it has any."""
+        said = ((topics.CALENDAR, self.calendar_version), (topics.RULES, self.rules_version))
+        return [row for row, version in said if version]
 
     def say(self, *rows: topics.Topic) -> None:
         """Publish what is retained on some topics."""
@@ -110,7 +122,8 @@ class Simulated:
             sha256=self.model,
         )
         info = CameraInfo(camera=self.camera, source="rtsp://box/1", zones=0, lines=0)
-        about: dict[str, Any] = {"backend": "b", "device": "d", "tracker": "t", "capabilities": ()}
+        about: dict[str, Any] = {"backend": "b", "device": "d", "tracker": "t"}
+        about["capabilities"] = self.capabilities
         counted = CameraMetrics(fps_in=5, fps_out=self.fps, captured=1, processed=1, dropped=0, thumbnails=0)
         makers: dict[topics.Topic, Callable[[], object]] = {
             topics.STATUS: lambda: NodeStatus(**head, status="online", version="1"),
@@ -122,6 +135,8 @@ class Simulated:
                 why_not=self.why_not,
                 cameras={self.camera: self.entry},
             ),
+            topics.CALENDAR: lambda: Calendar(**head, version=self.calendar_version, **vars(self.calendar)),
+            topics.RULES: lambda: Rules(**head, version=self.rules_version, rules=self.rules),
             topics.CAMERA_STATUS: lambda: CameraStatus(**of_camera, status=self.status, since_us=1),
             topics.SETTINGS: lambda: SettingsState(**of_camera, **self.live),
             topics.ZONES: lambda: Zones(**of_camera, version=defined.version, **defined.by_key()),
@@ -156,6 +171,8 @@ class Simulated:
             return
         handlers = {
             "zones.set": self._zones,
+            "calendar.set": self._calendar,
+            "rules.set": self._rules,
             "set": self._set,
             "cameras.set": self._cameras,
             "reload": self._reload,
@@ -171,6 +188,24 @@ class Simulated:
         if not self.mute:
             self.say(topics.ZONES)
         return {"version": saved.version, "warnings": []}
+
+    def _calendar(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
+        self.on_request("calendar.set")
+        if request.version != self.calendar_version:
+            raise ConflictError("somebody else saved first")
+        assert request.calendar is not None
+        self.calendar, self.calendar_version = request.calendar, self.calendar_version + 1
+        self.say(topics.CALENDAR)
+        return {"version": self.calendar_version, "warnings": []}
+
+    def _rules(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
+        self.on_request("rules.set")
+        if request.version != self.rules_version:
+            raise ConflictError("somebody else saved first")
+        assert request.rules is not None
+        self.rules, self.rules_version = request.rules, self.rules_version + 1
+        self.say(topics.RULES)
+        return {"version": self.rules_version, "warnings": []}
 
     def _set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         self.on_request("set")
@@ -237,7 +272,7 @@ def known(node: Simulated, *, metrics: bool = False) -> list[Received]:
     rows = [topics.STATUS, topics.INFO, topics.CAMERAS, topics.CAMERA_STATUS, topics.SETTINGS, topics.ZONES]
     prefix = "p"
     found = []
-    for row in [*rows, *([topics.METRICS] if metrics else [])]:
+    for row in [*rows, *node.wide(), *([topics.METRICS] if metrics else [])]:
         ids = {"node": node.name} | ({"camera": node.camera} if "{camera}" in row.pattern else {})
         found.append(Received(row.path(prefix, **ids), encode(node.message(row)), 1, True, {}))
     return found

@@ -8,9 +8,9 @@ import pytest
 
 from shared.errors import ConfigError
 from shared.fleet.export import export
-from shared.fleet.folder import Folder
 from shared.fleet.inventory import Inventory
 from shared.fleet.plan import plan_node
+from shared.fleet.wanted.folder import Folder
 from shared.wire.messages import Crowd, FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 from tests.shared.fleet.simulated import Simulated, known
 

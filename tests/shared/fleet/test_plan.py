@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from shared.errors import ConfigError
-from shared.fleet.folder import Folder
 from shared.fleet.inventory import Inventory, Node
 from shared.fleet.plan import ORDER, plan_node
+from shared.fleet.wanted.folder import Folder
 from shared.mqtt.received import Received
 from shared.wire.messages import ZoneDefinition
 from tests.shared.fleet.simulated import NEW, OLD, Simulated, known
@@ -59,11 +59,12 @@ def test_each_difference_is_a_step_and_a_restart_comes_before_what_it_would_undo
     wanted = folder(
         tmp_path,
         f"masks: {{sky: {YAML_SQUARE}}}\nsettings: {{confidence: 0.4, paused: false}}\n"
-        f"camera: {{max_fps: 5}}\nmodel: {{sha256: '{NEW}'}}",
+        f"camera: {{max_fps: 5}}\nmodel: {{sha256: '{NEW}'}}\n"
+        "calendar: {timezone: Europe/Berlin}\nrules: {r: {when: {trigger: offline}}}",
     )
     steps = plan_node(told(node), wanted).steps
     assert [step.kind for step in steps] == list(ORDER)
-    cameras, model, definitions, settings = steps
+    cameras, model, _, definitions, _, settings = steps
     assert (cameras.before, cameras.wanted) == ({"till": {"max_fps": 0.0}}, {"till": {"max_fps": 5.0}})
     assert cameras.restarts
     assert (model.before, model.wanted) == ({"sha256": OLD}, {"sha256": NEW})

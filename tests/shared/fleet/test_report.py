@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.fleet.folder import Folder
 from shared.fleet.inventory import Inventory
 from shared.fleet.plan import plan_node
 from shared.fleet.report import plan_text, table
+from shared.fleet.wanted.folder import Folder
 from tests.shared.fleet.simulated import Simulated, known
 
 NODES = 200

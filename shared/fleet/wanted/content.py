@@ -8,19 +8,23 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from shared import limits
+from shared.fleet.wanted.globs import Globs
 from shared.wire.messages import (
     FilterDefinition,
     Fraction,
     Id,
     Label,
     LineDefinition,
+    Location,
     MaskDefinition,
+    ModeDefinition,
     Name,
+    RuleDefinition,
+    ScheduleDefinition,
     ZoneDefinition,
     tidy,
 )
-
-Globs = str | tuple[str, ...]
+from shared.wire.messages.calendar import ClockTime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,19 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Times:
+    """The parts of a node's calendar; None leaves one as it is."""
+
+    timezone: Label | None = None
+    location: Location | None = None
+    day_starts: Annotated[tuple[ClockTime, ...], Meta(min_length=1, max_length=limits.DAY_STARTS)] | None = (
+        None
+    )
+    modes: Annotated[dict[Id, ModeDefinition], Meta(max_length=limits.MODES)] | None = None
+    schedules: Annotated[dict[Id, ScheduleDefinition], Meta(max_length=limits.SCHEDULES)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Content:
     """A file of the folder.
 
@@ -69,6 +86,8 @@ class Content:
         settings: Values until the node ends.
         camera: Values that the node saves.
         model: The model of these nodes.
+        calendar: Parts of the calendar of these nodes.
+        rules: All rules of these nodes; None leaves them as they are.
     """
 
     nodes: Globs = ()
@@ -80,3 +99,5 @@ class Content:
     settings: Live = field(default_factory=Live)
     camera: Saved = field(default_factory=Saved)
     model: Model | None = None
+    calendar: Times = field(default_factory=Times)
+    rules: Annotated[dict[Id, RuleDefinition], Meta(max_length=limits.RULES)] | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ConfigError
-from shared.fleet.folder import Folder
+from shared.fleet.wanted.folder import Folder
 from tests.conftest import REPO
 
 SQUARE = "{polygon: [[0, 0], [0.5, 0], [0.5, 0.5], [0, 0.5]]}"
