@@ -34,6 +34,7 @@ LEVELS: dict[str, list[str]] = {
         "wire",
         "collected.py mqtt documents schedules",
         "asking definitions",
+        "rules",
         "conformance replay fleet",
     ],
     "shared/schedules": ["wall_clock.py", "sun.py", "spans.py", "timetable.py", "modes.py"],

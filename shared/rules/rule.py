@@ -1,0 +1,177 @@
+"""One rule on one camera: what it wants, and what it remembers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import NamedTuple
+
+from shared.rules.state import WINDOW, RuleState, condition_hash
+from shared.wire.messages import Event, RuleDefinition
+
+OBJECTS = 1024
+"""The most objects of which one rule remembers when it told of them; the one told of first is forgotten."""
+SLACK_US = 60_000_000
+"""Events come out of order by less than this. What lies further ahead was noted before the clock was set
+back, and no longer counts."""
+
+Key = tuple[str, int]
+"""What a condition is about: a zone and a track, a zone and 0, a problem and 0, or an empty text and 0."""
+ITSELF: Key = ("", 0)
+
+
+class Begun(NamedTuple):
+    """Since when a condition is met.
+
+    Attributes:
+        at_us: Since when.
+        cause: The event that began it.
+    """
+
+    at_us: int
+    cause: Event | None
+
+
+class Rule:
+    """A rule on one camera.
+
+    Args:
+        name: Its identifier.
+        definition: What it says.
+        since_us: Since when it holds; what was so before counts from then.
+        saved: What an earlier run remembered of it.
+
+    Attributes:
+        begun: Since when its condition is met, by what it is about.
+        told: The conditions of which it has told, until they end.
+        restored: Those of which an earlier run has told; they are told of again only if they end between.
+        last_us: When it fired last.
+        window: When the last events happened that it counts.
+        objects: When it fired last, by track.
+        forgotten: How many objects it had no room for.
+    """
+
+    def __init__(
+        self, name: str, definition: RuleDefinition, since_us: int = 0, saved: RuleState | None = None
+    ) -> None:
+        when = definition.when
+        self.name, self.definition, self.when, self.since_us = name, definition, when, since_us
+        self.condition = condition_hash(definition)
+        self.for_us = round(when.for_s * 1e6)
+        self.within_us = round((when.within_s or 0.0) * 1e6)
+        self.least = max(1, when.at_least or 1)
+        self._events, self._zones = frozenset(when.events), frozenset(when.zones)
+        self._classes = frozenset(when.classes)
+        self._cooldown_us = round(definition.cooldown_s * 1e6)
+        self._object_us = round(definition.object_cooldown_s * 1e6)
+        known = saved if saved is not None and saved.condition == self.condition else None
+        self.last_us = known.last_us if known else None
+        self.restored: set[Key] = {(one, 0) for one in known.told} if known else set()
+        self.begun: dict[Key, Begun] = {}
+        self.told: set[Key] = set(self.restored) if when.trigger == "count" else set()
+        self.window: deque[int] = deque(known.window if known else (), maxlen=min(self.least, WINDOW))
+        self.objects: OrderedDict[int, int] = OrderedDict()
+        self.forgotten = 0
+
+    def redefined(self, definition: RuleDefinition) -> bool:
+        """Take over another definition, if it has the same condition; False if it has another one."""
+        if condition_hash(definition) != self.condition:
+            return False
+        self.definition = definition
+        self._cooldown_us = round(definition.cooldown_s * 1e6)
+        self._object_us = round(definition.object_cooldown_s * 1e6)
+        return True
+
+    def wants(self, kind: str, zone: str | None) -> bool:
+        """Whether it looks at events of a type, or at stays or occupancies, in a zone or at a line."""
+        if self._zones and zone not in self._zones:
+            return False
+        if self.when.trigger in ("event", "count"):
+            return kind in self._events
+        return kind == self.when.trigger
+
+    def wants_class(self, label: str | None) -> bool:
+        """Whether it looks at objects of a class."""
+        return not self._classes or label in self._classes
+
+    def wants_event(self, event: Event) -> bool:
+        """Whether an event of a type and place that it looks at is what it looks for."""
+        when = self.when
+        if not self.wants_class(event.label):
+            return False
+        if when.direction is not None and event.type == "line_crossed" and event.direction != when.direction:
+            return False
+        timed = event.type in ("zone_exited", "zone_lost")
+        return not (timed and when.dwell_s is not None and (event.dwell_s or 0.0) < when.dwell_s)
+
+    def is_met_by(self, count: int) -> bool:
+        """Whether so many objects in a zone meet its condition."""
+        when = self.when
+        if when.at_least is None and when.at_most is None:
+            return False
+        enough = when.at_least is None or count >= when.at_least
+        return enough and (when.at_most is None or count <= when.at_most)
+
+    def counted(self, labels: dict[str | None, int]) -> int:
+        """How many of a zone's objects are of its classes."""
+        if not self._classes:
+            return sum(labels.values())
+        return sum(count for label, count in labels.items() if label in self._classes)
+
+    def count(self, at_us: int) -> bool:
+        """Count an event; whether there are enough now for the first time since there were fewer."""
+        window, least = self.window, self.least
+        if window and window[-1] > at_us + SLACK_US:
+            window.clear()
+        if len(window) < least or at_us - window[0] > self.within_us:
+            self.told.discard(ITSELF)
+        window.append(at_us)
+        full = len(window) >= least and at_us - window[0] <= self.within_us
+        return full and ITSELF not in self.told
+
+    def last_before(self, at_us: int) -> int | None:
+        """When it fired last; None: never, or the clock was set back since."""
+        return None if self.last_us is None or self.last_us > at_us + SLACK_US else self.last_us
+
+    def free_at(self, at_us: int, track: int | None) -> int:
+        """When its cool-downs let it fire: at that moment, or when they end."""
+        free, last = at_us, self.last_before(at_us)
+        if last is not None and self._cooldown_us:
+            free = max(free, last + self._cooldown_us)
+        told = self.objects.get(track) if track is not None and self._object_us else None
+        if told is not None and told <= at_us + SLACK_US:
+            free = max(free, told + self._object_us)
+        return free
+
+    def fired(self, at_us: int, track: int | None) -> None:
+        """Note that it fires."""
+        self.last_us = at_us
+        if track is not None and self._object_us:
+            self.objects.pop(track, None)
+            self.objects[track] = at_us
+            if len(self.objects) > OBJECTS:
+                self.objects.popitem(last=False)
+                self.forgotten += 1
+
+    def follow(self, old: int, new: int) -> None:
+        """Know an object by its new track."""
+        if (told := self.objects.pop(old, None)) is not None:
+            self.objects[new] = told
+
+    def shift(self, by_us: int) -> None:
+        """Move everything that it remembers, because the clock was set."""
+        self.begun = {key: Begun(one.at_us + by_us, one.cause) for key, one in self.begun.items()}
+        self.window = deque((at + by_us for at in self.window), maxlen=self.window.maxlen)
+        self.objects = OrderedDict((track, at + by_us) for track, at in self.objects.items())
+        self.since_us += by_us if self.since_us else 0
+        if self.last_us is not None:
+            self.last_us += by_us
+
+    def state(self, restored: set[Key]) -> RuleState:
+        """What to remember over a restart."""
+        told = set() if self.when.trigger == "stay" else {about for about, _ in self.told | restored}
+        return RuleState(
+            condition=self.condition,
+            last_us=self.last_us,
+            told=tuple(sorted(told)),
+            window=tuple(self.window),
+        )
