@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from shared.definitions.calendar import unknown_schedules
 from shared.definitions.ignored import NEGLIGIBLE, polygon_problem, unknown_classes
 from shared.definitions.ignored import problems as ignore_problems
 from shared.geometry import clip_to_frame, side_of_line
@@ -58,7 +59,10 @@ def problems(
 
 
 def all_problems(
-    definitions: Defined, class_names: Sequence[str] | None = None, confidence: float | None = None
+    definitions: Defined,
+    class_names: Sequence[str] | None = None,
+    confidence: float | None = None,
+    schedules: Collection[str] | None = None,
 ) -> list[str]:
     """Find zones, lines, masks and filters that make no sense.
 
@@ -66,11 +70,14 @@ def all_problems(
         definitions: A camera's.
         class_names: The model's classes; None while they are unknown.
         confidence: The lowest score of a detection; None while it is unknown.
+        schedules: The calendar's, by identifier; None while they are unknown.
 
     Returns:
         One sentence for each problem.
     """
     found = problems(definitions.zones, definitions.lines, class_names)
+    if schedules is not None:
+        found += unknown_schedules(definitions.zones, definitions.lines, definitions.masks, schedules)
     return found + ignore_problems(definitions.masks, definitions.filters, class_names, confidence)
 
 

@@ -107,6 +107,10 @@ class Timetable:
         starts = (self._clock.first(one, at) for one in (day - 1, day, day + 1) for at in self._day_starts)
         return min(start for start in starts if start > at_us)
 
+    def local_time(self, at_us: int) -> str:
+        """What the clock on the wall shows, as HH:MM."""
+        return self._clock.shown(at_us)
+
     def _fits(self, schedule: str, mode: str | None) -> bool:
         modes = self._modes[schedule]
         return not modes or mode in modes

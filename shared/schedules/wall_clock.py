@@ -88,6 +88,10 @@ class WallClock:
         """The local date of an instant."""
         return utc(at_us).astimezone(self.zone).toordinal()
 
+    def shown(self, at_us: int) -> str:
+        """What the clock shows at an instant, as HH:MM."""
+        return f"{utc(at_us).astimezone(self.zone):%H:%M}"
+
     def first(self, day: int, minutes: int) -> int:
         """The first instant at which the clock shows a time; where it skips the time, when it skips.
 
