@@ -1,4 +1,4 @@
-"""Alerts: each is an event, and comes twice, in the same bytes: among the events, and on a topic of its own."""
+"""Alerts: each is an event and comes twice, in the same bytes: among the events, and on its own topic."""
 
 from __future__ import annotations
 
