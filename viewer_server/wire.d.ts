@@ -471,6 +471,8 @@ export interface ModeState {
   mode: string | null;
   since_us: number;
   schema: "darner.mode/1";
+  by_hand: boolean;
+  timezone: string | null;
   next_mode: string | null;
   next_change_us: number | null;
   schedules: Record<string, ScheduleNow>;
@@ -644,6 +646,8 @@ export interface RuleReplay {
   total: number;
   held_back: number;
   events: number;
+  begins_us: number | null;
+  ends_us: number | null;
   notes: string[];
 }
 

@@ -66,11 +66,14 @@ class Past:
                 stays.append(
                     (at, min(end - 1, at + int(source.lognormvariate(3.6, 0.9) * 1e6)), source.random())
                 )
+        happened: list[tuple[int, EventType, dict[str, Any]]] = []
         for track, (entered, left, chance) in enumerate(sorted(stays), 1):
             who = {"track_id": track, "zone": "square"}
-            self.event("zone_entered", entered, **who)
+            happened.append((entered, "zone_entered", who))
             kind: EventType = "zone_exited" if chance < 0.9 else "zone_lost"
-            self.event(kind, left, dwell_s=(left - entered) / 1e6, **who)
+            happened.append((left, kind, who | {"dwell_s": (left - entered) / 1e6}))
             if chance < 0.4:
                 way = "in" if chance < 0.25 else "out"
-                self.event("line_crossed", left, track_id=track, zone="gate", direction=way)
+                happened.append((left, "line_crossed", who | {"zone": "gate", "direction": way}))
+        for at, kind, more in sorted(happened, key=lambda one: one[0]):  # as a node sends them
+            self.event(kind, at, **more)

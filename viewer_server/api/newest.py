@@ -139,7 +139,7 @@ class Newest:
                         "queue": definition.get("queue", False),
                         "classes": definition["classes"],
                     }
-        live = _live(self._hub, nodes)
+        live = live_sessions(self._hub, nodes)
         for message in messages(self._hub, "zone", nodes=nodes):
             numbers, key = message["message"], (message["node"], message["camera"], message["zone"])
             zone = found.setdefault(key, _zone(*key, numbers["kind"]))
@@ -168,7 +168,7 @@ def messages(hub: Hub, *kinds: str, nodes: Iterable[str] | None = None) -> Itera
         yield message
 
 
-def _live(hub: Hub, nodes: Iterable[str] | None) -> dict[tuple[str, str], str]:
+def live_sessions(hub: Hub, nodes: Iterable[str] | None) -> dict[tuple[str, str], str]:
     """The session of each camera whose numbers are of now (docs/reference/wire.md: live, or left over)."""
     online: dict[str, str] = {}
     live: dict[tuple[str, str], str] = {}

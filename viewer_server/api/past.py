@@ -83,7 +83,7 @@ class Past:
             "events": [
                 vars(event)
                 | names.of(event.node, event.camera, event.zone)
-                | {"snapshot_url": _snapshot_url(track) if track in kept else None}
+                | {"snapshot_url": snapshot_url(track) if track in kept else None}
                 for event in found
                 for track in [tracks.get(event.event_id)]
             ],
@@ -151,6 +151,7 @@ def _named(query: ZoneRange) -> dict[str, Any]:
     return {"node": query.node, "camera": query.camera, "zone": query.zone}
 
 
-def _snapshot_url(track: TrackKey) -> str:
+def snapshot_url(track: TrackKey) -> str:
+    """Where the API has the picture of a track."""
     below = f"{flask.request.root_path}/api/v1/snapshots"
     return f"{below}/{track.node}/{track.camera}/{track.track}?session={track.session}"

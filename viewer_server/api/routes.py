@@ -89,7 +89,7 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
                  "The newest picture of a camera"),
         *CameraAdmin(parts.hub, parts.requests).endpoints(),
         *Calendars(parts.hub, parts.requests).endpoints(),
-        *RuleAdmin(parts.hub, parts.requests, parts.history).endpoints(),
+        *RuleAdmin(parts.hub, parts.requests, parts.history, parts.pictures).endpoints(),
         Endpoint("/zones", newest.zones, ZonesQuery, ZoneList,
                  "Zones and lines, defined now or with a history"),
         Endpoint("/zones/<node>/<camera>", asked.save_zones, Nothing, ZonesSaved,

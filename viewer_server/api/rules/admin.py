@@ -1,15 +1,24 @@
-"""Endpoints about rules: what they can be about, and saving them, by asking their node."""
+"""Endpoints about rules: what they can be about, saving them by asking their node, and trying one before."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from shared import typed
 from shared.asking.requests import NodeRequests
 from viewer_server.api import find
 from viewer_server.api.asked import asked_of, body_as, checked
 from viewer_server.api.endpoint import Endpoint, Refused
-from viewer_server.api.rules import choices
-from viewer_server.api.rules.said import RuleList, RulesChange, RulesSaved
+from viewer_server.api.rules import choices, trying
+from viewer_server.api.rules.said import (
+    RuleDraft,
+    RuleList,
+    RuleProblems,
+    RuleReplay,
+    RulesChange,
+    RulesSaved,
+    RuleTrial,
+)
 from viewer_server.api.schemas.common import FindQuery, Nothing
 from viewer_server.live.hub import Hub
 from viewer_server.stored.reading import Database
@@ -22,10 +31,12 @@ class RuleAdmin:
         hub: Knows the nodes.
         requests: Asks a node.
         history: The stored events.
+        pictures: The best picture of each track.
     """
 
-    def __init__(self, hub: Hub, requests: NodeRequests, history: Database) -> None:
-        self._hub, self._requests, self._history = hub, requests, history
+    def __init__(self, hub: Hub, requests: NodeRequests, history: Database, pictures: Database) -> None:
+        self._hub, self._requests = hub, requests
+        self._history, self._pictures = history, pictures
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The rows of the table."""
@@ -35,6 +46,11 @@ class RuleAdmin:
             Endpoint("/rules/<node>", self.save_rules, Nothing, RulesSaved,
                      "Replace a node's rules, unless another version was saved",
                      method="POST", body=RulesChange, asks_node=True),
+            Endpoint("/rules/<node>/check", self.check_rule, Nothing, RuleProblems,
+                     "What is wrong with a rule that is not saved yet", method="POST", body=RuleDraft),
+            Endpoint("/rules/<node>/replay", self.replay_rule, Nothing, RuleReplay,
+                     "What a rule that is not saved yet would have done: it runs over the stored history",
+                     method="POST", body=RuleTrial),
         )  # fmt: skip
 
     def rules(self, query: FindQuery) -> dict[str, Any]:
@@ -49,9 +65,24 @@ class RuleAdmin:
 
     def save_rules(self, query: Nothing, node: str) -> dict[str, Any]:  # noqa: ARG002
         """Save rules; 409 when the saved version is not the one that the request replaces."""
-        if node not in self._hub.online():
-            raise Refused(404, f"no node {node!r} has announced itself")
+        self._check_node(node)
         if not choices.about(self._hub, [node])[0]["can"]:
             raise Refused(422, f"node {node!r} is of an older version, which has no rules: update it")
         answer = asked_of(self._requests, node, "rules.set", body_as(RulesChange))
         return checked(RulesSaved, answer)
+
+    def check_rule(self, query: Nothing, node: str) -> dict[str, Any]:  # noqa: ARG002
+        """What is wrong with a rule, by what the node has now."""
+        self._check_node(node)
+        draft = typed.convert(body_as(RuleDraft), RuleDraft)
+        return {"problems": trying.problems(self._hub, node, draft)}
+
+    def replay_rule(self, query: Nothing, node: str) -> dict[str, Any]:  # noqa: ARG002
+        """What a rule would have done."""
+        self._check_node(node)
+        wanted = typed.convert(body_as(RuleTrial), RuleTrial)
+        return trying.tried(self._hub, self._history, self._pictures, node, wanted)
+
+    def _check_node(self, node: str) -> None:
+        if node not in self._hub.online():
+            raise Refused(404, f"no node {node!r} has announced itself")

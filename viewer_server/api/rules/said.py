@@ -162,11 +162,15 @@ class RuleReplay:
         total: How many alerts there would have been.
         held_back: How many more would have come too soon after another, or were not the first.
         events: How many stored events were looked at.
-        notes: What the history cannot tell, and whether all of it was looked at.
+        begins_us: Where there were too many events: from when on they were looked at; null: all of them.
+        ends_us: Where time was up: up to when they were looked at; null: to the end.
+        notes: What the history cannot tell.
     """
 
     hits: Annotated[list[RuleHit], Meta(max_length=HITS)]
     total: Count
     held_back: Count
     events: Count
+    begins_us: Moment | None
+    ends_us: Moment | None
     notes: list[Text]

@@ -11,6 +11,7 @@ import { askInPlace, Refusal } from "../common/rest.js";
 import { finerFields, sentence } from "./form.js";
 import { PRESETS, ruleOf } from "./presets.js";
 import { Replay } from "./replay.js";
+import { aboutIt } from "./words.js";
 
 const CONFLICT = 409;
 const PAUSE_MS = 400; // after the last change, before the viewer is asked what is wrong
@@ -137,7 +138,7 @@ export class Editor {
       try {
         /** @type {RuleProblems} */
         const { problems } = await askInPlace(`rules/${this.#node}/check`, { id: this.#identifier(), rule: this.#rule });
-        if (number === this.#asked) this.#tell(problems);
+        if (number === this.#asked) this.#tell(problems.map(aboutIt));
       } catch (error) {
         if (number === this.#asked) this.#tell([messageOf(error)]);
       }

@@ -41,6 +41,7 @@ function condition({ when, cameras }, node, edit) {
   const kind = choice("What happens", kinds(name), name, (chosen) => edit((rule) => {
     rule.when = conditionOf(chosen, kept(rule.when, chosen, node));
     if (chosen === "offline") rule.cameras = [];
+    if (!about(chosen).who || about(chosen).trigger === "occupancy") rule.object_cooldown_s = 0; // no object
   }, true));
   const who = what.who ? several("Who", "anything", node.classes.map((one) => [one, one]), when.classes, (classes) => edit((rule) => { rule.when.classes = classes; }, true)) : [];
   const place = hasPlace(when) ? several("Zone or line", placeOf(when) === "line" ? "any line" : "any zone", placeOptions(when, cameras, node), when.zones,

@@ -41,8 +41,8 @@ export const SEVERAL = { text: "one of several events happens", group: DOES, tri
 
 /** What is counted "again and again". @type {[RuleEvent, string][]} */
 export const COUNTED = [
-  ["zone_entered", "enter"], ["zone_exited", "leave"], ["zone_lost", "disappear in"], ["line_crossed", "cross"],
-  ["track_started", "appear"], ["loitering", "loiter in"],
+  ["zone_entered", "enters"], ["zone_exited", "leaves"], ["zone_lost", "disappears in"], ["line_crossed", "crosses"],
+  ["track_started", "appears"], ["loitering", "loiters in"],
 ];
 /** @type {[Condition["problems"][number], string][]} */
 export const PROBLEMS = [

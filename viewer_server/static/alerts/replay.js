@@ -51,11 +51,14 @@ export class Replay {
 }
 
 /** @param {RuleReplay} found */
-function show({ total, held_back: held, events, hits, notes }) {
+function show({ total, held_back: held, events, hits, notes, begins_us: begins, ends_us: ends }) {
   const alerts = total === 0 ? "No alert" : total === 1 ? "1 alert" : `${many.format(total)} alerts`;
   const back = held ? `; ${many.format(held)} more held back, because they came too soon after another` : "";
   const some = total > hits.length ? ` The newest ${hits.length} are shown.` : "";
-  byId("past-said").replaceChildren(`${alerts} in ${many.format(events)} events${back}.${some}`, ...notes.map((note) => element("span", { class: "note-line" }, note)));
+  const at = (/** @type {number} */ us) => moment(us / 1000, 1000);
+  const cut = [...begins === null ? [] : [`There are too many events: it looked only at those since ${at(begins)}.`],
+    ...ends === null ? [] : [`Time was up: it looked only at events until ${at(ends)}, and perhaps not at every camera. Try a shorter range, or fewer cameras.`]];
+  byId("past-said").replaceChildren(`${alerts} in ${many.format(events)} events${back}.${some}`, ...[...cut, ...notes].map((note) => element("span", { class: "note-line" }, note)));
   byId("hits").replaceChildren(...hits.map((hit) => {
     const ms = hit.occurred_us / 1000;
     const when = element("time", { datetime: new Date(ms).toISOString() }, moment(ms, 1000));

@@ -7,7 +7,7 @@ import { isolated, named } from "../common/names.js";
 import { Pager } from "../common/pager.js";
 import { askInPlace, keepUp } from "../common/rest.js";
 import { Editor } from "./editor.js";
-import { inWords } from "./words.js";
+import { aboutIt, inWords } from "./words.js";
 
 const EVERY_MS = 3000;
 const ON_A_PAGE = 25; // nodes
@@ -81,7 +81,7 @@ class RulesPage {
       ...(rule.enabled ? [] : [element("span", { class: "badge off" }, "off")]));
     const problems = rules?.problems[id] ?? [];
     const text = element("div", {}, head, element("p", {}, ...inWords(rule, about)),
-      ...(problems.length ? [element("ul", { class: "problems", "aria-label": `What is wrong with ${shown}` }, ...problems.map((one) => element("li", {}, one)))] : []));
+      ...(problems.length ? [element("ul", { class: "problems", "aria-label": `What is wrong with ${shown}` }, ...problems.map((one) => element("li", {}, aboutIt(one))))] : []));
     const tool = (/** @type {string} */ name, /** @type {() => void} */ pressed) => button(name, pressed, { "data-key": `${key} ${name}`, "aria-label": `${name}: ${shown}` });
     const tools = may ? [
       tool("Change", () => this.#editor.open(node, id, rule)),

@@ -19,6 +19,9 @@ export const COOLDOWNS = [
 /** @param {number} seconds */
 export const atMost = (seconds) => COOLDOWNS.find(([known]) => known === seconds)?.[1] ?? `at most every ${duration(seconds)}`;
 
+/** What is wrong with a rule, as a sentence. @param {string} problem Goes on after the rule's name. */
+export const aboutIt = (problem) => `It ${problem}.`;
+
 /**
  * What a rule says, as text and elements.
  * @param {RuleDefinition} rule

@@ -1,0 +1,223 @@
+"""What a rule would have done: the engine of the nodes, over stored events.
+
+Of a camera, the events run through the rule in the order in which the node has sent them, each after the time
+of its frame has come. A second engine has the same condition and holds nothing back, so that people see how
+much cool-downs keep from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from shared.rules.engine import Engine
+from shared.rules.scene import Firing, Scene, Times
+from shared.wire.messages import Event, RuleDefinition
+from viewer_server.api.rules.said import HITS
+from viewer_server.stored import as_sent
+from viewer_server.stored.reading import Database, Reader, Unavailable
+
+MAX_EVENTS = 200_000
+"""Maximum events that one trial looks at, of all cameras together."""
+LEAST_EVENTS = 1000
+"""That many it looks at of each camera, however many cameras there are."""
+DEADLINE_S = 8.0
+"""How long one trial may take."""
+TURN_S = 3.0
+"""How long a trial waits for another one: there is one at a time, because each keeps a processor busy."""
+BEFORE_US = 3_600_000_000
+"""How long before the range a trial begins, so that it knows who is in a zone when the range begins."""
+_STAYS = ("zone_entered", "zone_exited", "zone_lost", "track_linked")
+_LOOK_EVERY = 256
+"""Events between two looks at the clock; other threads get their turn then."""
+
+Run = Callable[[Event], Iterable[Firing]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """An alert that there would have been.
+
+    Attributes:
+        firing: The engine's.
+        camera: Its camera.
+        shows: The event whose picture shows best what it is about; None where there is none.
+    """
+
+    firing: Firing
+    camera: str
+    shows: Event | None
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What came out.
+
+    Attributes:
+        hits: The newest alerts.
+        total: How many alerts there would have been.
+        unheld: How many, if nothing were held back.
+        events: How many events were looked at.
+        since_us: Where there were too many events: the moment from which they were looked at.
+        until_us: Where time was up: the moment up to which they were looked at.
+    """
+
+    hits: list[Hit] = field(default_factory=list)
+    total: int = 0
+    unheld: int = 0
+    events: int = 0
+    since_us: int | None = None
+    until_us: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A rule, and where and when it is tried.
+
+    Attributes:
+        id: The rule's identifier.
+        rule: What it says.
+        scenes: The cameras that it is about, by identifier.
+        times: The calendar and the mode, as they are now.
+        from_us: Alerts from this moment on are of interest, microseconds UTC.
+        to_us: The end of the range.
+        live: The session of each camera that is watched now: time goes on there, up to the end of the range.
+    """
+
+    id: str
+    rule: RuleDefinition
+    scenes: dict[str, Scene]
+    times: Times
+    from_us: int
+    to_us: int
+    live: dict[str, str]
+
+
+_turn = threading.Lock()
+
+
+def run(history: Database, trial: Trial) -> Found:
+    """Try a rule.
+
+    Raises:
+        Unavailable: There is no history, it cannot be read, or another rule is tried.
+    """
+    if not _turn.acquire(timeout=TURN_S):
+        raise Unavailable("another rule is tried over the history now; try again in some seconds")
+    try:
+        with history.reading(DEADLINE_S + 2) as db:  # it says itself that time is up, and how far it came
+            return _run(db, trial, time.monotonic() + DEADLINE_S)
+    finally:
+        _turn.release()
+
+
+def _run(db: Reader, trial: Trial, ends_s: float) -> Found:
+    found = Found()
+    begin = trial.from_us - BEFORE_US
+    if trial.rule.first_of == "day" and trial.times.timetable is not None:
+        begin = min(begin, trial.times.timetable.day_start(trial.from_us))
+    most = max(LEAST_EVENTS, MAX_EVENTS // max(1, len(trial.scenes)))
+    for camera, scene in sorted(trial.scenes.items()):
+        rows, cut = as_sent.numbers(
+            db, scene.node, camera, _types(trial.rule), begin, trial.to_us, most, trial.rule.when.zones
+        )
+        walk = as_sent.events(db, rows)
+        if cut and (first := next(walk, None)) is not None:
+            found.since_us = max(found.since_us or 0, first.occurred_us)
+        if not _through(walk, trial, camera, found, ends_s):
+            break
+    found.hits = sorted(found.hits, key=lambda hit: hit.firing.occurred_us, reverse=True)[:HITS]
+    return found
+
+
+def _through(events: Iterator[Event], trial: Trial, camera: str, found: Found, ends_s: float) -> bool:
+    """Take a camera's events through the rule; False where time was up."""
+    watches = Watches(trial, camera)
+    hits: deque[Hit] = deque(maxlen=HITS)
+    last: Event | None = None
+    in_time = True
+    for number, last in enumerate(events, 1):
+        found.events += 1
+        watches.take(last, hits)
+        if number % _LOOK_EVERY == 0:
+            time.sleep(0)
+            if time.monotonic() > ends_s:
+                found.until_us, in_time = last.occurred_us, False
+                break
+    if in_time and last is not None and trial.live.get(camera) == last.session:
+        watches.advance(trial.to_us, hits)
+    found.hits += hits
+    found.total += watches.total
+    found.unheld += watches.unheld
+    return in_time
+
+
+class Watches:
+    """The engine that watches one camera, and one that holds nothing back where the rule holds back.
+
+    Args:
+        trial: The rule.
+        camera: Which of its cameras.
+
+    Attributes:
+        total: Alerts by the rule.
+        unheld: Alerts if nothing were held back.
+    """
+
+    def __init__(self, trial: Trial, camera: str) -> None:
+        self._trial, self._camera = trial, camera
+        rule = dataclasses.replace(trial.rule, enabled=True)
+        free = dataclasses.replace(rule, cooldown_s=0.0, object_cooldown_s=0.0, first_of=None)
+        self._rules = [rule] if rule == free else [rule, free]
+        self._engines = [self._engine(one) for one in self._rules]
+        self._session: str | None = None
+        self._entered: dict[str | None, Event] = {}
+        self.total = self.unheld = 0
+
+    def take(self, event: Event, hits: deque[Hit]) -> None:
+        """Let the time of an event's frame come, and then the event."""
+        if event.session != self._session:
+            if self._session is not None:  # another run of the node: nobody saw what became of its stays
+                both = zip(self._rules, self._engines, strict=True)
+                self._engines = [self._engine(rule, engine) for rule, engine in both]
+            self._session = event.session
+        if event.type == "zone_entered":
+            self._entered[event.zone] = event
+        self.advance(event.captured_us, hits)
+        self._note([engine.feed(event) for engine in self._engines], hits)
+
+    def advance(self, now_us: int, hits: deque[Hit]) -> None:
+        """Let time go on."""
+        if any(now_us >= engine.deadline for engine in self._engines):
+            self._note([engine.advance(now_us) for engine in self._engines], hits)
+
+    def _note(self, fired: list[list[Firing]], hits: deque[Hit]) -> None:
+        if not any(fired):
+            return
+        kept, *free = ([one for one in some if one.occurred_us >= self._trial.from_us] for some in fired)
+        self.total += len(kept)
+        self.unheld += len(free[0] if free else kept)
+        for firing in kept:
+            shows = firing.cause or self._entered.get(firing.zone)
+            hits.append(Hit(firing=firing, camera=self._camera, shows=shows))
+
+    def _engine(self, rule: RuleDefinition, before: Engine | None = None) -> Engine:
+        saved = None if before is None else before.state()
+        return Engine({self._trial.id: rule}, self._trial.scenes[self._camera], self._trial.times, saved)
+
+
+def _types(rule: RuleDefinition) -> Collection[str]:
+    """The events that a rule has to see."""
+    match rule.when.trigger:
+        case "stay" | "occupancy":
+            return _STAYS
+        case "problem":
+            return ("problem_started", "problem_ended")
+        case "offline":
+            return ()
+    linked = ("track_linked",) if rule.object_cooldown_s else ()
+    return (*rule.when.events, *linked)
