@@ -40,7 +40,8 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
 
 @pytest.fixture(scope="module")
 def edge(broker: Mosquitto) -> Iterator[RulesEdge]:
-    with RulesEdge(broker.url, prefix=PREFIX) as node:
+    node = RulesEdge(broker.url, prefix=PREFIX)
+    with node:
         node.begin({"till": STAY}, {"till": ("can never fire: nobody comes",)}, name="Shop")
         yield node
 
