@@ -211,8 +211,14 @@ def _default(key: str, field: Node, definition: Node) -> str:
     value = field["default"]
     text = orjson.dumps(value).decode().removesuffix(".0")
     # A text needs quotes only where YAML would read something else without them.
-    plain = isinstance(value, str) and isinstance(yaml.safe_load(value), str)
-    return f"`{value if plain else text}`"
+    return f"`{value if isinstance(value, str) and _is_plain(value) else text}`"
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        return isinstance(yaml.safe_load(text), str)
+    except yaml.YAMLError:
+        return False
 
 
 def _meaning(field: Node, definitions: Node) -> str:

@@ -92,10 +92,11 @@ LEVELS: dict[str, list[str]] = {
         "choose.py",
     ],
     "viewer_server": [
+        "targets.py",
         "config.py memory.py",
         "quotas.py",
         "live stored access labelling",
-        "archive mqtt pages.py serving",
+        "archive mqtt notify pages.py serving",
         "api",
         "app.py",
         "server.py",

@@ -15,6 +15,7 @@ from shared.configuration.declared import FILE, SECRET
 from shared.files import at_home
 from shared.mqtt.address import MqttSettings
 from shared.storage import state_folder
+from viewer_server.targets import NotifySettings
 
 STATES_OF_A_NODE, LIVE_MB_OF_A_NODE = 25, 0.032
 """Retained messages of a node, and the MB that they take: four cameras with two zones each come to 23
@@ -139,6 +140,11 @@ class HistorySettings:
         """The file of earlier zones and lines, beside it."""
         return self.file and self.file.with_name(f"{self.file.stem}-zones.db")
 
+    @property
+    def alerts_file(self) -> Path | None:
+        """The file of alerts and their deliveries, beside it."""
+        return self.file and self.file.with_name(f"{self.file.stem}-alerts.db")
+
 
 @dataclass(frozen=True, kw_only=True)
 class QuotaSettings:
@@ -227,6 +233,7 @@ class ViewerConfig:
     history: HistorySettings = field(default_factory=HistorySettings)
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
     label: LabelSettings = field(default_factory=LabelSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Lowest level that is logged")
     ] = "INFO"

@@ -35,6 +35,7 @@ from viewer_server.access.auth import Access, check_address, read_password
 from viewer_server.access.login_file import LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.access.proxies import TrustedProxies
+from viewer_server.api.called import called
 from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.routes import Parts, label_table, table
 from viewer_server.api.schemas.common import LoginInfo
@@ -46,6 +47,8 @@ from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import State
 from viewer_server.memory import few_arenas
 from viewer_server.mqtt.subscriber import Subscriber
+from viewer_server.notify.alert import KeptAlert
+from viewer_server.notify.alerting import Alerting
 from viewer_server.pages import LABEL, PAGES
 from viewer_server.quotas import Quotas
 from viewer_server.serving.door import Door
@@ -94,13 +97,17 @@ def run(config: ViewerConfig) -> int:
     quotas = Quotas(config.quotas)
     hub = Hub(State(config.mqtt.prefix, quotas), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
-    subscriber = None if config.label.only else _subscriber(config, hub, metrics, quotas, broker_refused)
+    history = History(config.history, quotas=quotas)
+    alerting = _alerting(config, hub, history)
+    subscriber = (
+        None if config.label.only else _subscriber(config, hub, metrics, history, quotas, broker_refused)
+    )
     listener = listen(config.http.host, config.http.port)
     place, port = listener.getsockname()[:2]
     check_address(config.http, place)
     origins = Origins(config.http.allowed_origins)
     access, password = _logins(config.http, origins, port)
-    table, shown = _table(config.history, hub, subscriber, access, desk)
+    table, shown = _table(config.history, hub, subscriber, alerting, access, desk)
     app = create_app(hub, metrics, subscriber, origins, access, table, shown)
     app.wsgi_app = TrustedProxies(app.wsgi_app, config.http.trusted_proxies)  # type: ignore[method-assign]  # as Flask's documentation says
     print(f"Darner's viewer: {address(listener)}", flush=True)
@@ -111,7 +118,7 @@ def run(config: ViewerConfig) -> int:
     gc.freeze()
     few_arenas()
     try:
-        _Server(config, listener, app, hub, subscriber, metrics).run()
+        _Server(config, listener, app, hub, subscriber, alerting, metrics).run()
     except SystemExit as stop:  # gunicorn ends this way, the forked worker too
         return failure[0] if os.getpid() == master and failure[0] else int(stop.code or 0)
     return failure[0]
@@ -129,13 +136,20 @@ def _subscriber(
     config: ViewerConfig,
     hub: Hub,
     metrics: ViewerMetrics,
+    history: History,
     quotas: Quotas,
     refused: Callable[[BrokerError], None],
 ) -> Subscriber:
-    history = History(config.history, quotas=quotas)
     versions = Versions(config.history.zones_file, quotas)
     snapshots = SnapshotStore(config.history, quotas)
     return Subscriber(config.mqtt, hub, metrics, history, refused, versions, snapshots)
+
+
+def _alerting(config: ViewerConfig, hub: Hub, history: History) -> Alerting:
+    def naming(alert: KeptAlert) -> dict[str, str | None]:
+        return called(hub, {alert.node}).of(alert.node, alert.camera, alert.zone)
+
+    return Alerting(config.notify, history, config.history, naming)
 
 
 def _logins(http: HttpSettings, origins: Origins, port: int) -> tuple[Access, str | None]:
@@ -147,7 +161,12 @@ def _logins(http: HttpSettings, origins: Origins, port: int) -> tuple[Access, st
 
 
 def _table(
-    history: HistorySettings, hub: Hub, subscriber: Subscriber | None, access: Access, desk: Desk | None
+    history: HistorySettings,
+    hub: Hub,
+    subscriber: Subscriber | None,
+    alerting: Alerting,
+    access: Access,
+    desk: Desk | None,
 ) -> tuple[tuple[Endpoint, ...], dict[str, str]]:
     """The endpoints, and the names of the pages by address."""
     login = LoginInfo(login_required=access.required, version=version("darner"))
@@ -160,6 +179,7 @@ def _table(
         versions=subscriber.versions,
         history=Database(history.file),
         pictures=Database(history.snapshots_file),
+        alerting=alerting,
         login=login,
     )
     return (*table(parts), *(label_table(desk) if desk else ())), PAGES | (LABEL if desk else {})
@@ -201,12 +221,13 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         app: flask.Flask,
         hub: Hub,
         subscriber: Subscriber | None,
+        alerting: Alerting,
         metrics: ViewerMetrics,
     ) -> None:
         self._listener = listener
         self._app = app
         self.hub = hub
-        self.subscriber = subscriber
+        self.subscriber, self.alerting = subscriber, alerting
         self.metrics = metrics
         # Made before gunicorn runs, which would say that it is ready before there is a worker.
         self.supervisor = Notifier()
@@ -259,6 +280,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         with ExitStack() as stack:
             if program.subscriber is not None:
                 stack.enter_context(program.subscriber)
+                stack.enter_context(program.alerting)
             stack.callback(door.close)
             stack.callback(program.hub.close)
             door.open(self.PIPE[0])

@@ -12,6 +12,40 @@ export interface Alert {
   notify: string[] | null;
 }
 
+export interface AlertEntry {
+  id: number;
+  event_id: string;
+  node: string;
+  camera: string | null;
+  rule: string;
+  name: string | null;
+  severity: "critical" | "info" | "warning";
+  text: string;
+  trigger: "count" | "event" | "occupancy" | "offline" | "problem" | "stay";
+  value: number | null;
+  problem: "covered" | "frozen" | "low_rate" | "moved" | "out_of_focus" | "washed_out" | "wrong_colours" | null;
+  zone: string | null;
+  label: string | null;
+  track_id: number | null;
+  direction: "in" | "out" | null;
+  dwell_s: number | null;
+  count: number | null;
+  box: [number, number, number, number] | null;
+  occurred_us: number;
+  stored_us: number;
+  late: boolean;
+  node_name: string | null;
+  camera_name: string | null;
+  zone_name: string | null;
+  picture_url: string | null;
+  deliveries: Delivery[];
+}
+
+export interface AlertList {
+  alerts: AlertEntry[];
+  next: string | null;
+}
+
 export interface Calendar {
   node: string;
   session: string;
@@ -197,6 +231,20 @@ export interface DayCounters {
 export interface DaySpan {
   start: string;
   end: string;
+}
+
+export interface DeliveriesChanged {
+  changed: number;
+}
+
+export interface Delivery {
+  target: string;
+  state: "delivered" | "dropped" | "unknown" | "waiting";
+  attempts: number;
+  first_us: number | null;
+  last_us: number | null;
+  due_us: number | null;
+  detail: string;
 }
 
 export interface DetectAnswer {
@@ -769,6 +817,30 @@ export interface Suspects {
   camera: string;
   suspects: Suspect[];
   schema: "darner.suspects/1";
+}
+
+export interface TargetEntry {
+  name: string;
+  kind: "apprise" | "webhook" | null;
+  severity: "critical" | "info" | "warning" | null;
+  configured: boolean;
+  waiting: number;
+  delivered: number;
+  dropped: number;
+  failing: number;
+  detail: string;
+  last_us: number | null;
+  due_us: number | null;
+}
+
+export interface TargetList {
+  targets: TargetEntry[];
+}
+
+export interface TestAnswer {
+  delivered: boolean;
+  detail: string;
+  took_ms: number;
 }
 
 export interface TrackPath {

@@ -184,15 +184,19 @@ def endpoints() -> tuple[Endpoint, ...]:
     from shared.mqtt.client import Client
     from viewer_server.api.routes import Parts, label_table, table
     from viewer_server.api.schemas.common import LoginInfo
+    from viewer_server.config import HistorySettings
     from viewer_server.labelling.desk import Desk
     from viewer_server.live.hub import Hub
     from viewer_server.live.state import State
     from viewer_server.mqtt.interests import Interests
     from viewer_server.mqtt.media import Media
+    from viewer_server.notify.alerting import Alerting
+    from viewer_server.stored.history import History
     from viewer_server.stored.reading import Database
     from viewer_server.stored.versions import Versions
+    from viewer_server.targets import NotifySettings
 
-    settings = MqttSettings()
+    settings, nothing = MqttSettings(), HistorySettings(path=None)
     hub, client = Hub(State(settings.prefix), 1, {}), Client(settings, name="openapi")
     interests = Interests(client, settings.prefix, "openapi", str, hub.online, 1)
     parts = Parts(
@@ -202,6 +206,7 @@ def endpoints() -> tuple[Endpoint, ...]:
         versions=Versions(None),
         history=Database(None),
         pictures=Database(None),
+        alerting=Alerting(NotifySettings(), History(nothing), nothing, lambda _: {}),
         login=LoginInfo(login_required=False, version=version("darner")),
     )
     with TemporaryDirectory() as folder, closing(Desk(Path(folder))) as desk:

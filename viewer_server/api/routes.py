@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shared.asking.requests import NodeRequests
 from viewer_server.api import export
+from viewer_server.api.alerts.alerts import Alerts
 from viewer_server.api.asked import Asked
 from viewer_server.api.calendars import Calendars
 from viewer_server.api.cameras import CameraAdmin
@@ -47,6 +48,7 @@ from viewer_server.api.schemas.past import (
 from viewer_server.labelling.desk import Desk
 from viewer_server.live.hub import Hub
 from viewer_server.mqtt.media import Media
+from viewer_server.notify.alerting import Alerting
 from viewer_server.stored.reading import Database
 from viewer_server.stored.versions import Versions
 
@@ -62,6 +64,7 @@ class Parts:
         versions: Earlier definitions of zones, lines, masks and filters.
         history: Events and sums.
         pictures: The best picture of each track.
+        alerting: Keeps alerts, and sends them to targets.
         login: What the viewer says about itself.
     """
 
@@ -71,6 +74,7 @@ class Parts:
     versions: Versions
     history: Database
     pictures: Database
+    alerting: Alerting
     login: LoginInfo
 
 
@@ -90,6 +94,7 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
         *CameraAdmin(parts.hub, parts.requests).endpoints(),
         *Calendars(parts.hub, parts.requests).endpoints(),
         *RuleAdmin(parts.hub, parts.requests, parts.history, parts.pictures).endpoints(),
+        *Alerts(parts.hub, parts.alerting).endpoints(),
         Endpoint("/zones", newest.zones, ZonesQuery, ZoneList,
                  "Zones and lines, defined now or with a history"),
         Endpoint("/zones/<node>/<camera>", asked.save_zones, Nothing, ZonesSaved,

@@ -29,7 +29,7 @@ from shared.wire.messages import (
 )
 from viewer_server.api import calendars, cameras
 from viewer_server.api.rules import said as rules
-from viewer_server.api.schemas import asked, now, past
+from viewer_server.api.schemas import alerts, asked, now, past
 from viewer_server.labelling.said import LabelList, LabelPicture, LabelSaved
 
 FILE = Path(__file__).resolve().parents[1] / "wire.d.ts"
@@ -57,6 +57,10 @@ TYPES = (
     past.ZoneStays,
     asked.HeatmapAnswer,
     past.PathList,
+    alerts.AlertList,
+    alerts.TargetList,
+    alerts.TestAnswer,
+    alerts.DeliveriesChanged,
     asked.DetectAnswer,
     asked.ZonesSaved,
     asked.ZoneVersions,

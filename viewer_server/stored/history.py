@@ -20,6 +20,7 @@ from shared.wire.messages import Event, NodeMessage, ZoneState, decode, encode, 
 from viewer_server.config import HistorySettings
 from viewer_server.quotas import Quotas
 from viewer_server.stored import files
+from viewer_server.stored.handover import Handover
 from viewer_server.stored.nodes import times
 from viewer_server.stored.nodes.boots import Boots, Mark
 from viewer_server.stored.nodes.ledger import Ledger
@@ -84,6 +85,7 @@ class History:
 
     Attributes:
         archive: The name by which nodes know this archive; another file is another archive.
+        handover: Alerts that were stored, for who sends them on.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class History:
         self._seen = Seen(self._quotas, clock)
         self._open: _Parts | None = None
         self._lock: IO[bytes] | None = None
+        self.handover = Handover()
         self._began_s = 0.0
         self._since_us = 0
         self._flushed_s = 0.0
@@ -245,11 +248,13 @@ class History:
             self._boots.trim(db)
             self._open.pruner.step(wall_us)
             self._open.ledger.write(wall_us)
+            self.handover.forget(db)
             db.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(error)
             return []
         self._boots.changed.clear()
+        self.handover.committed()
         if self._failing:
             self._failing = False
             log.warning("history: events are stored again")
@@ -300,6 +305,8 @@ class History:
         row = (None, *key, wall_us, event.type, payload, *columns)
         opened.db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         opened.ledger.event(event.node, len(payload))
+        if event.type == "alert":
+            self.handover.add(opened.db, payload, wall_us)
         return True
 
     def _failed(self, error: sqlite3.Error | None) -> None:
@@ -309,6 +316,7 @@ class History:
                 log.error("history: %s; events are shown, but neither stored nor acknowledged", error)
             self._failing = True
         assert self._open is not None  # noqa: S101 - the database is what has failed
+        self.handover.rolled_back()
         try:
             if self._open.db.in_transaction:
                 self._open.db.execute("ROLLBACK")

@@ -8,6 +8,7 @@ import sqlite3
 from shared.errors import MessageError
 from shared.wire.messages import Event, decode, encode, now_us
 from viewer_server.quotas import Quotas
+from viewer_server.stored import handover
 from viewer_server.stored.nodes.ledger import EVENT_BYTES
 from viewer_server.stored.nodes.places import Places
 from viewer_server.stored.nodes.times import EARLIEST_US, HOUR_US, MINUTE_US, corrected
@@ -16,7 +17,8 @@ from viewer_server.stored.rollup import Rollup
 log = logging.getLogger("darner.history")
 
 VERSION = 3
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY, node TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL,
     stored_us INTEGER NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL,
@@ -54,8 +56,10 @@ CREATE TABLE IF NOT EXISTS nodes (
     node TEXT PRIMARY KEY, events INTEGER NOT NULL, bytes INTEGER NOT NULL, sums INTEGER NOT NULL,
     heard_us INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS gone (place INTEGER PRIMARY KEY, heir INTEGER NOT NULL)
+CREATE TABLE IF NOT EXISTS gone (place INTEGER PRIMARY KEY, heir INTEGER NOT NULL);
 """
+    + handover.SCHEMA
+)
 
 
 def migrate(db: sqlite3.Connection, version: int) -> None:

@@ -1,0 +1,121 @@
+"""What waits for one target: a lane for each rule of each node, in which the first holds up the others."""
+
+from __future__ import annotations
+
+import bisect
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+Lane = tuple[str, str]
+"""Node and rule."""
+MOST_TOGETHER = 50
+"""Maximum alerts that one message carries."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    alerts: list[int] = field(default_factory=list)
+    heads: dict[int, int] = field(default_factory=dict)
+    due_s: float = 0.0
+    attempts: int = 0
+    receivers_fault: bool = False
+
+
+class Queue:
+    """Not thread-safe: its courier guards it.
+
+    Args:
+        ready: Whether an alert may be sent already.
+    """
+
+    def __init__(self, ready: Callable[[int], bool] = lambda _: True) -> None:
+        self._ready = ready
+        self._lanes: OrderedDict[Lane, _Waiting] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(len(lane.alerts) for lane in self._lanes.values())
+
+    def put(self, lane: Lane, alert: int, attempts: int = 0, head: int | None = None) -> None:
+        """Let an alert wait behind the older ones of its lane.
+
+        Args:
+            lane: Its node and rule.
+            alert: Its number; one that waits already does not wait twice.
+            attempts: How often it was tried.
+            head: The first alert of the message that it was put into.
+        """
+        waits = self._lanes.setdefault(lane, _Waiting())
+        at = bisect.bisect_left(waits.alerts, alert)
+        if waits.alerts[at : at + 1] == [alert]:
+            return
+        waits.alerts.insert(at, alert)
+        if at == 0:
+            waits.attempts = attempts
+        if head is not None:
+            waits.heads[alert] = head
+
+    def next(self, now_s: float) -> tuple[Lane, list[int], int] | None:
+        """What may be sent now, the oldest first; None where there is nothing.
+
+        Returns:
+            The lane, its alerts that go in one message, and how often that was tried.
+        """
+        found: tuple[int, Lane] | None = None
+        for name, lane in self._lanes.items():
+            first = lane.alerts[0]
+            if lane.due_s <= now_s and (found is None or first < found[0]) and self._ready(first):
+                found = first, name
+        if found is None:
+            return None
+        lane = self._lanes[found[1]]
+        head = lane.heads.get(found[0])
+        if head is None:
+            return found[1], [found[0]], lane.attempts
+        together = [alert for alert in lane.alerts[:MOST_TOGETHER] if lane.heads.get(alert) == head]
+        return found[1], together, lane.attempts
+
+    def together(self, name: Lane) -> list[int]:
+        """The alerts at the front of a lane that one message can carry."""
+        lane = self._lanes[name]
+        found = []
+        for alert in lane.alerts[:MOST_TOGETHER]:
+            if alert in lane.heads or not self._ready(alert):
+                break
+            found.append(alert)
+        return found
+
+    def bind(self, name: Lane, alerts: Sequence[int]) -> None:
+        """Put alerts into one message."""
+        self._lanes[name].heads |= dict.fromkeys(alerts, alerts[0])
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds until a lane is due that is not due now; an hour where there is none."""
+        later = (lane.due_s - now_s for lane in self._lanes.values() if lane.due_s > now_s)
+        return min(later, default=3600.0)
+
+    def later(self, name: Lane, due_s: float, *, receivers_fault: bool) -> None:
+        """Let a lane wait after an attempt that has failed."""
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.due_s, lane.receivers_fault = due_s, receivers_fault
+            lane.attempts += 1
+
+    def hasten(self, *, all_of_them: bool) -> None:
+        """Let lanes wait no longer: all, or those that wait because the receiver could not be reached."""
+        for lane in self._lanes.values():
+            if all_of_them or lane.receivers_fault:
+                lane.due_s = 0.0
+
+    def remove(self, alerts: Collection[int]) -> None:
+        """Take alerts out, wherever they wait."""
+        gone = set(alerts)
+        for name, lane in list(self._lanes.items()):
+            if lane.alerts[0] in gone:
+                lane.attempts, lane.due_s, lane.receivers_fault = 0, 0.0, False
+            if not gone.isdisjoint(lane.alerts):
+                lane.alerts = [alert for alert in lane.alerts if alert not in gone]
+                for alert in gone & lane.heads.keys():
+                    del lane.heads[alert]
+            if not lane.alerts:
+                del self._lanes[name]
