@@ -34,7 +34,7 @@ DEMO = REPO / "edge_node" / "demo.yaml"
 EXAMPLES["edge_node/demo.yaml"] = (DEMO.parent, DEMO.read_text())
 
 
-ADDRESSES = {"cameras.source", "model.name", "mqtt.url"}
+ADDRESSES = {"cameras.source", "model.name", "mqtt.url", "notify.targets.url"}
 
 
 def declared_keys(kind: Any, path: str = "") -> Iterator[tuple[str, Any]]:
