@@ -93,7 +93,9 @@ def table(parts: Parts) -> tuple[Endpoint, ...]:
                  "The newest picture of a camera"),
         *CameraAdmin(parts.hub, parts.requests).endpoints(),
         *Calendars(parts.hub, parts.requests).endpoints(),
-        *RuleAdmin(parts.hub, parts.requests, parts.history, parts.pictures).endpoints(),
+        *RuleAdmin(
+            parts.hub, parts.requests, parts.history, parts.pictures, parts.alerting.targets
+        ).endpoints(),
         *Alerts(parts.hub, parts.alerting).endpoints(),
         Endpoint("/zones", newest.zones, ZonesQuery, ZoneList,
                  "Zones and lines, defined now or with a history"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from shared import typed
@@ -32,10 +33,18 @@ class RuleAdmin:
         requests: Asks a node.
         history: The stored events.
         pictures: The best picture of each track.
+        targets: To whom the viewer can send alerts.
     """
 
-    def __init__(self, hub: Hub, requests: NodeRequests, history: Database, pictures: Database) -> None:
-        self._hub, self._requests = hub, requests
+    def __init__(
+        self,
+        hub: Hub,
+        requests: NodeRequests,
+        history: Database,
+        pictures: Database,
+        targets: Collection[str] = (),
+    ) -> None:
+        self._hub, self._requests, self._targets = hub, requests, sorted(targets)
         self._history, self._pictures = history, pictures
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -59,7 +68,7 @@ class RuleAdmin:
         return {
             "nodes": choices.about(self._hub, query.cut(names)),
             "total": len(names),
-            "targets": [],
+            "targets": self._targets,
             "history": self._history.exists,
         }
 
