@@ -43,7 +43,7 @@ export class Editor {
     this.#targets = targets;
     this.#changed = changed;
     byId("edit").addEventListener("submit", (event) => { event.preventDefault(); void this.#save(); });
-    byId("edit").addEventListener("keydown", (event) => { if (event.key === "Escape") this.close(); });
+    byId("edit").addEventListener("keydown", (event) => { if (event.key === "Escape" && this.#text() === this.#before) this.close(); });
     byId("cancel").addEventListener("click", () => this.close());
     byId("replay").addEventListener("click", () => this.#tryIt());
     addEventListener("beforeunload", (event) => { if (this.#rule && this.#text() !== this.#before) event.preventDefault(); });

@@ -57,7 +57,7 @@ class RulesPage {
   /** @param {NodeRules} about */
   #card(about) {
     const { node, name, online, can, rules } = about;
-    const entries = Object.entries(rules?.rules ?? {}).sort(([a, one], [b, other]) => (one.name ?? a).localeCompare(other.name ?? b));
+    const entries = Object.entries(rules?.rules ?? {}).sort(([a, one], [b, other]) => (one.name ?? a).localeCompare(other.name ?? b, undefined, { numeric: true }));
     const may = can && online;
     /** @type {HTMLElement[]} */
     const parts = [element("div", { class: "row" }, element("h2", {}, named(name, node)),

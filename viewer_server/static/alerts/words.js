@@ -6,7 +6,6 @@
  */
 
 import { element } from "../common/dom.js";
-import { duration } from "../common/format.js";
 import { named } from "../common/names.js";
 import { about, COUNTED, PROBLEMS, whatOf } from "./kinds.js";
 
@@ -16,8 +15,14 @@ export const COOLDOWNS = [
   [3600, "at most every hour"], [28_800, "at most every 8 h"], [86_400, "at most once a day"],
 ];
 
+/** A length of time as it was chosen, not rounded. @param {number} seconds */
+function exactly(seconds) {
+  const [unit, name] = /** @type {[number, string][]} */ ([[3600, "h"], [60, "min"]]).find(([one]) => seconds > 90 && seconds % one === 0) ?? [1, "s"];
+  return `${seconds / unit}\u00a0${name}`;
+}
+
 /** @param {number} seconds */
-export const atMost = (seconds) => COOLDOWNS.find(([known]) => known === seconds)?.[1] ?? `at most every ${duration(seconds)}`;
+export const atMost = (seconds) => COOLDOWNS.find(([known]) => known === seconds)?.[1] ?? `at most every ${exactly(seconds)}`;
 
 /** What is wrong with a rule, as a sentence. @param {string} problem Goes on after the rule's name. */
 export const aboutIt = (problem) => `It ${problem}.`;
@@ -46,14 +51,14 @@ function happens(when, rule, node) {
   const { text } = about(name);
   const who = listed(when.classes, "or") || "anything";
   const places = placeNames(when, rule, node);
-  const over = when.for_s ? ` for over ${duration(when.for_s)}` : "";
+  const over = when.for_s ? ` for over ${exactly(when.for_s)}` : "";
   switch (name) {
     case "problem": return [`${text} ${listed(problems(when), "or") || "at fault"}${over}`];
     case "offline": return [`${text}${over}`];
     case "many": return [`at least ${when.at_least} (${who}) are in `, ...places, over];
     case "few": return [`at most ${when.at_most} (${who}) are in `, ...places, over];
     case "often": return [`${who} `, counted(when), ...(when.events.join() === "track_started" ? [] : [" ", ...places]),
-      `, at least ${when.at_least} times within ${duration(when.within_s ?? 0)}`];
+      `, at least ${when.at_least} times within ${exactly(when.within_s ?? 0)}`];
     case "appears": return [`${who} ${text}`];
     case "several": return [`${listed(when.events.map((event) => event.replace("_", " ")), "or")} (${who}) in `, ...places, ...more(when)];
     default: return [about(name).who ? `${who} ` : "", `${text} `, ...places, over, ...more(when)];
@@ -71,7 +76,7 @@ const problems = (when) => when.problems.map((problem) => PROBLEMS.find(([known]
 
 /** @param {Condition} when */
 const more = (when) => [
-  when.direction ? `, ${when.direction}` : "", when.dwell_s ? ` after at least ${duration(when.dwell_s)}` : "",
+  when.direction ? `, ${when.direction}` : "", when.dwell_s ? ` after at least ${exactly(when.dwell_s)}` : "",
 ];
 
 /** @param {Condition} when @param {RuleDefinition} rule @param {NodeRules} node @returns {(Node | string)[]} */
