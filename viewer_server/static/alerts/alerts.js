@@ -1,6 +1,6 @@
 // The page of alerts: newest first, filtered, page by page, each with what became of it at every target.
 
-/** @import { AlertEntry } from "./deliveries.js" */
+/** @import { AlertEntry, AlertList } from "../../wire" */
 
 import { buttonById, byId, childrenOf, element, inputById, messageOf, selectById } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
@@ -37,7 +37,7 @@ function filter() {
   };
 }
 
-/** @param {Record<string, string | number | null | undefined>} parameters @returns {Promise<{alerts: AlertEntry[], next: string | null}>} */
+/** @param {Record<string, string | number | null | undefined>} parameters @returns {Promise<AlertList>} */
 const load = (parameters) => askInPlace(address("alerts", { limit: PAGE, ...parameters }).slice(API.length));
 
 /** Brings the list up to date: all of it after the filter has changed, else what is new, and what was sent meanwhile. */

@@ -1,19 +1,13 @@
 // What became of an alert at each target, and what can be done about it.
 
-/**
- * @typedef {{target: string, state: string, attempts: number, first_us: number | null, last_us: number | null, due_us: number | null, detail: string | null}} Delivery
- * @typedef {{
- *   id: number, event_id: string, node: string, camera: string | null, rule: string, name: string | null, severity: string, text: string,
- *   occurred_us: number, late: boolean, node_name: string | null, camera_name: string | null, picture_url: string | null, deliveries: Delivery[],
- * }} AlertEntry
- */
+/** @import { AlertEntry, Delivery } from "../../wire" */
 
 import { button, element, messageOf } from "../common/dom.js";
 import { askInPlace } from "../common/rest.js";
 import { moment } from "../pages/axes.js";
 
-/** @type {Record<string, string>} */
-const STATES = { waiting: "waits", delivered: "delivered", dropped: "given up", unknown: "target is no more" };
+/** @type {Record<Delivery["state"], string>} */
+const STATES = { waiting: "waits", delivered: "delivered", dropped: "given up", unknown: "no such target" };
 
 /**
  * A line that sums them up, behind which each has its own.
@@ -22,10 +16,11 @@ const STATES = { waiting: "waits", delivered: "delivered", dropped: "given up", 
  */
 export function deliveries({ id, deliveries: all }, changed) {
   if (!all.length) return [element("p", { class: "quiet" }, "Sent to nobody.")];
+  /** @type {Map<Delivery["state"], number>} */
   const counts = new Map();
   for (const { state } of all) counts.set(state, (counts.get(state) ?? 0) + 1);
-  const text = all.length === 1 ? `${all[0].target}: ${STATES[all[0].state] ?? all[0].state}`
-    : [...counts].map(([state, count]) => `${count} ${STATES[state] ?? state}`).join(", ");
+  const text = all.length === 1 ? `${all[0].target}: ${STATES[all[0].state]}`
+    : [...counts].map(([state, count]) => `${count} ${STATES[state]}`).join(", ");
   const waits = all.some(({ state }) => state !== "delivered");
   const note = element("p", { class: "quiet", role: "status" });
   const send = async (/** @type {"retry" | "drop"} */ what, /** @type {string} */ target) => {
@@ -36,7 +31,7 @@ export function deliveries({ id, deliveries: all }, changed) {
       note.textContent = messageOf(error);
     }
   };
-  const lines = all.map((one) => element("li", {}, element("span", {}, element("bdi", { class: "name" }, one.target), ` ${STATES[one.state] ?? one.state}${times(one)}`,
+  const lines = all.map((one) => element("li", {}, element("span", {}, element("bdi", { class: "name" }, one.target), ` ${STATES[one.state]}${times(one)}`,
     ...(one.detail ? [element("span", { class: "note-line" }, one.detail)] : [])),
   ...(one.state === "waiting" || one.state === "dropped" ? [element("span", { class: "bar" },
     button("Try again now", () => void send("retry", one.target), { "data-key": `${one.target} retry`, "aria-label": `Try ${one.target} again now` }),

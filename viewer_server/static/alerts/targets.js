@@ -1,8 +1,6 @@
 // Where alerts go: each target with how it is, a test, and what can be done about what waits.
 
-/**
- * @typedef {{name: string, kind: string, severity: string, configured: boolean, waiting: number, delivered: number, dropped: number, failing: boolean, detail: string | null}} Target
- */
+/** @import { TargetEntry, TargetList, TestAnswer } from "../../wire" */
 
 import { button, byId, element, messageOf } from "../common/dom.js";
 import { askInPlace, Refusal } from "../common/rest.js";
@@ -14,7 +12,7 @@ export class Targets {
 
   async refresh() {
     try {
-      /** @type {{targets: Target[]}} */
+      /** @type {TargetList} */
       const { targets } = await askInPlace("targets");
       this.#show(targets);
     } catch (error) {
@@ -22,7 +20,7 @@ export class Targets {
     }
   }
 
-  /** @param {Target[]} targets */
+  /** @param {TargetEntry[]} targets */
   #show(targets) {
     const now = JSON.stringify(targets);
     if (now === this.#shown) return;
@@ -34,14 +32,14 @@ export class Targets {
     if (focused) /** @type {HTMLElement | null} */ (list.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
   }
 
-  /** @param {Target} target */
+  /** @param {TargetEntry} target */
   #row({ name, kind, severity, configured, waiting, delivered, dropped, failing, detail }) {
     const state = !configured ? "bad" : failing ? "wait" : "good";
     const says = !configured ? "no longer configured" : failing ? "fails" : "works";
     const numbers = [`${delivered} delivered`, waiting ? `${waiting} waiting` : "", dropped ? `${dropped} given up` : "",
-      severity === "info" ? "" : `only ${severity}${severity === "critical" ? "" : " or worse"}`].filter(Boolean).join(", ");
+      severity === null || severity === "info" ? "" : `only ${severity}${severity === "critical" ? "" : " or worse"}`].filter(Boolean).join(", ");
     const tool = (/** @type {string} */ text, /** @type {() => void} */ pressed) => button(text, pressed, { "data-key": `${name} ${text}`, "aria-label": `${text}: ${name}` });
-    return element("li", { "data-target": name }, element("div", {}, element("strong", {}, element("bdi", {}, name)), " ", element("span", { class: "quiet" }, kind), " ",
+    return element("li", { "data-target": name }, element("div", {}, element("strong", {}, element("bdi", {}, name)), " ", element("span", { class: "quiet" }, kind ?? ""), " ",
       element("span", { class: "pill", "data-state": state }, says), element("p", { class: "quiet" }, numbers), ...(detail ? [element("p", { class: "quiet" }, detail)] : [])),
     element("div", { class: "bar" }, ...(configured ? [tool("Send a test", () => void this.#test(name))] : []),
       ...(waiting && configured ? [tool("Try again now", () => void this.#do(name, "retry"))] : []),
@@ -52,9 +50,9 @@ export class Targets {
   async #test(name) {
     byId("tested").textContent = `A test goes to ${name}.`;
     try {
-      /** @type {{delivered: boolean, detail: string | null, took_ms: number}} */
+      /** @type {TestAnswer} */
       const { delivered, detail, took_ms: ms } = await askInPlace(`targets/${name}/test`, {}, TEST_MS);
-      byId("tested").textContent = `${name}: the test ${delivered ? "was delivered" : "failed"} after ${Math.round(ms)} ms${detail ? `. It says: ${detail}` : "."}`;
+      byId("tested").textContent = `${name}: the test ${delivered ? "was delivered" : "failed"} after ${Math.round(ms)} ms${detail ? `: ${detail}` : ""}`;
     } catch (error) {
       byId("tested").textContent = messageOf(error);
     }
