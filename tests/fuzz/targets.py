@@ -37,17 +37,39 @@ from shared.replay import recording
 from shared.secrets.redact import redact, redact_address
 from shared.wire import messages, topics
 from shared.wire.picture_names import read_name, with_name, without_name
+from tests.fuzz.telling import alerting, calendars
 from viewer_server.config import ViewerConfig
 from viewer_server.live.updates import content, websocket_frame
 from viewer_server.stored.feed import Position
 
 Target = Callable[[bytes], None]
 
-KINDS: tuple[type[Any], ...] = tuple(
-    dict.fromkeys(row.payload for row in topics.TABLE if row.payload != "jpeg")
+KINDS: tuple[type[Any], ...] = (
+    messages.NodeStatus,
+    messages.NodeInfo,
+    messages.Cameras,
+    messages.Metrics,
+    messages.CameraStatus,
+    messages.DetectionsMessage,
+    messages.Event,
+    messages.Track,
+    messages.Zones,
+    messages.ZoneState,
+    messages.Suspects,
+    messages.CountState,
+    messages.SettingsState,
+    messages.Request,
+    messages.Response,
+    messages.Ack,
+    messages.Interest,
+    messages.Calendar,
+    messages.ModeState,
+    messages.Rules,
+    messages.Health,
 )
-"""Every type of message; the first byte of an input chooses one."""
+"""Every type of message; the first byte of an input chooses one, so new ones stand at the end."""
 PREFIX = "darner/v1"
+COMMANDS = ("ping", "detect", "set", "zones.set", "calendar.set", "mode.set", "rules.set", "suspects.dismiss")
 SMALL = 1_000_000
 """Pixels of the largest picture that is decoded, so that a fuzzer stays fast."""
 
@@ -209,7 +231,7 @@ def requests(data: bytes) -> None:
     """Every request gets one answer that keeps the contract."""
     command, _, payload = data.partition(b"\n")
     client = _Listener()
-    handlers = dict.fromkeys(("ping", "detect", "set", "zones.set", "suspects.dismiss"), _echo)
+    handlers = dict.fromkeys(COMMANDS, _echo)
     commands = Commands(client, PREFIX, "box", "s", handlers)  # type: ignore[arg-type]  # keeps what it is given
     topic = f"{PREFIX}/box/request/{command.decode('utf-8', 'replace')}"
     commands.answer(Received(topic, payload, 1, False, {}))
@@ -280,7 +302,9 @@ def addresses(data: bytes) -> None:
 
 TARGETS: dict[str, Target] = {
     "addresses": addresses,
+    "alerting": alerting,
     "answers": answers,
+    "calendars": calendars,
     "collected": sidecars,
     "configuration": configuration,
     "cursors": cursors,

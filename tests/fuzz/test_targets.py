@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.wire import topics
 from tests.fuzz.targets import KINDS, TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -25,6 +26,7 @@ def test_nothing_that_a_fuzzer_has_tried_breaks_a_reader(name: str) -> None:
 def test_corpora_are_small_and_each_type_of_message_is_in_one() -> None:
     assert sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file()) < 200_000
     assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
+    assert set(KINDS) == {row.payload for row in topics.TABLE} - {"jpeg"}
     first = {path.read_bytes()[0] % len(KINDS) for path in (CORPUS / "decode").iterdir()}
     assert first == set(range(len(KINDS)))
 
