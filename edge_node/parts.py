@@ -26,6 +26,7 @@ from edge_node.control.late_stages import LateStages
 from edge_node.control.leftovers import Leftovers
 from edge_node.control.model import ModelFiles, about, hashes
 from edge_node.control.reload import Reload
+from edge_node.days.book import DayBook
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
 from edge_node.ignore.rules import Rules
@@ -46,9 +47,10 @@ from shared.errors import BrokerError
 from shared.limits import LABEL_LENGTH, clipped
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
+from shared.schedules.timetable import Timetable
 from shared.service.watchdog import Stage
 from shared.wire import messages, topics
-from shared.wire.messages import ModelInfo
+from shared.wire.messages import CalendarDefinition, ModelInfo
 
 if TYPE_CHECKING:
     from edge_node.control.monitored import Monitoring
@@ -106,6 +108,7 @@ class Parts:
             self.monitor = stack.enter_context(Monitor())
             self.collector = stack.enter_context(self._collecting())
             self.live = LiveStore(config)
+            self._define()
             self.publisher = Publisher(
                 self.client,
                 self.outbox,
@@ -116,6 +119,7 @@ class Parts:
                 self._offer,
                 self.meter,
                 self.mirror.conclude,
+                self.days,
             )
             stack.enter_context(self.publisher.tracks)
             self.model_files = ModelFiles(
@@ -196,10 +200,17 @@ class Parts:
         model = about(self.model, self.detectors[0])
         return Seeing(name=clipped(model.name, LABEL_LENGTH), sha256=model.sha256)
 
+    def _define(self) -> None:
+        """Read the zones and lines, and what was counted in them today."""
+        config = self._config
+        self.definitions = DefinitionStore(zones_path(config), config.cameras)
+        known = {name: self.definitions[name] for name in config.cameras}
+        day_start = Timetable(CalendarDefinition()).day_start
+        self.days = DayBook(known, day_start, self.outbox.days(), messages.now_us())
+        self.outbox.add_all([], self.days.rows)
+
     def _build_pipeline(self) -> None:
-        config, batch = self._config, self._config.batch
-        path = zones_path(config)
-        self.definitions = DefinitionStore(path, config.cameras)
+        config, batch, path = self._config, self._config.batch, zones_path(self._config)
         # Beside the zones, and not kept where they are not.
         suspects = path and path.with_name(f"suspects-{config.node}.json")
         self.suspects = SuspectStore(suspects, config.cameras, self.detectors[0].class_names)

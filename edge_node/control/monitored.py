@@ -117,6 +117,7 @@ def _now(parts: Shown) -> Now:
         states={camera: state for camera, (state, _) in states.items()},
         reconnects=dict(publisher.state.reconnects),
         newest=newest,
+        days=publisher.days,
         stages=dict(publisher.stopwatch.histograms or {}),
         meter=parts.meter,
     )

@@ -1,15 +1,21 @@
-"""The metrics of cameras, and of what they see: classes, zones, lines and events."""
+"""The metrics of cameras, and of what they see: classes and events, and through `places` zones and lines."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import get_args
 
 from prometheus_client.core import Metric as Family
 
 from edge_node.monitoring.families import Families, Now, Seen
-from shared.wire.messages import CameraMetrics, CameraState, EventType, Flow, IgnoreReason, ZoneNumbers
+from edge_node.monitoring.places import VISIBLE, line_families, zone_families
+from shared.wire.messages import (
+    CameraMetrics,
+    CameraState,
+    EventType,
+    IgnoreReason,
+)
 
 _COUNTERS = {
     "captured": "Frames read",
@@ -21,19 +27,8 @@ _COUNTERS = {
 }
 _RATES = {"fps_in": "Frames read a second", "fps_out": "Frames analysed a second"}
 _COLLECTED = {"pictures": "Pictures kept for labelling", "bytes": "Bytes of the pictures kept for labelling"}
-_GAUGES = {
-    "occupancy": "Objects in the zone now",
-    "loitering": "Objects in the zone that have stayed longer than its limit",
-    "crowded": "1 while the zone is crowded",
-}
-_COUNTS = {
-    "entered": "Objects that entered the zone",
-    "exited": "Objects that left the zone",
-    "lost": "Stays that ended because the object was lost inside",
-}
 _IGNORED = frozenset(get_args(IgnoreReason))
 _HAPPENING = tuple(kind for kind in get_args(EventType) if kind != "gap")
-_VISIBLE: frozenset[CameraState | None] = frozenset(("streaming", "paused"))
 
 
 def cameras(families: Families, seen: Seen) -> Iterator[Family]:
@@ -164,109 +159,15 @@ def sights(families: Families, now: Now) -> Iterator[Family]:
         (camera, numbers) for camera, one in now.newest.items() for numbers in one.report.numbers.values()
     ]
     zones = [(camera, numbers) for camera, numbers in places if numbers.kind == "zone"]
-    yield from _zones(families, now, zones)
-    yield from _lines(
+    yield from zone_families(families, now, zones)
+    yield from line_families(
         families, now, [(camera, numbers) for camera, numbers in places if numbers.kind == "line"]
     )
 
 
 def _objects(now: Now) -> Iterator[tuple[tuple[str, str], float]]:
     for camera, one in now.newest.items():
-        if now.states.get(camera) in _VISIBLE:
+        if now.states.get(camera) in VISIBLE:
             in_view = Counter(map(now.meter.class_name, one.tracks.class_id.tolist()))
             for label in now.meter.detections(camera).keys() | in_view.keys():
                 yield (camera, label), in_view[label]
-
-
-def _zones(families: Families, now: Now, zones: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
-    place = ("camera", "zone")
-    yield families.gauge(
-        "darner_zone_info",
-        "1; `name` is what people call the zone",
-        (
-            ((camera, zone, definition.name or zone), 1)
-            for camera, known in now.definitions.items()
-            for zone, definition in known.zones.items()
-        ),
-        *place,
-        "name",
-    )
-    visible = [(camera, numbers) for camera, numbers in zones if now.states.get(camera) in _VISIBLE]
-    for name, about in _GAUGES.items():
-        rows = (((camera, numbers.zone), getattr(numbers, name)) for camera, numbers in visible)
-        yield families.gauge(f"darner_zone_{name}", about, rows, *place)
-    yield families.gauge(
-        "darner_zone_queue_longest_wait_seconds",
-        "The longest wait of those who wait now; of zones that are queues",
-        (
-            ((camera, numbers.zone), numbers.queue.wait_longest_s)
-            for camera, numbers in visible
-            if numbers.queue is not None
-        ),
-        *place,
-    )
-    for name, about in _COUNTS.items():
-        rows = (((camera, numbers.zone), getattr(numbers, name)) for camera, numbers in zones)
-        yield families.counter(f"darner_zone_{name}", about, rows, *place)
-    yield families.counter(
-        "darner_zone_entered_by_class",
-        "Objects that entered the zone, by class; a class appears with its first object",
-        (((camera, zone, label), flow.entered) for camera, zone, label, flow in _flows(zones)),
-        *place,
-        "class",
-    )
-    yield families.summary(
-        "darner_zone_dwell_seconds",
-        "Stays in the zone that ended",
-        (
-            ((camera, one.zone), one.dwell.completed, one.dwell.average_s * one.dwell.completed)
-            for camera, one in zones
-        ),
-        *place,
-    )
-
-
-def _lines(families: Families, now: Now, lines: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
-    yield families.gauge(
-        "darner_line_info",
-        "1; `name` is what people call the line",
-        (
-            ((camera, line, definition.name or line), 1)
-            for camera, known in now.definitions.items()
-            for line, definition in known.lines.items()
-        ),
-        "camera",
-        "line",
-        "name",
-    )
-    yield families.counter(
-        "darner_line_crossed",
-        "Objects that crossed the line, by direction",
-        (
-            ((camera, numbers.zone, direction), count)
-            for camera, numbers in lines
-            for direction, count in (("in", numbers.entered), ("out", numbers.exited))
-        ),
-        "camera",
-        "line",
-        "direction",
-    )
-    yield families.counter(
-        "darner_line_crossed_by_class",
-        "Objects that crossed the line, by direction and class; a class appears with its first object",
-        (
-            ((camera, line, direction, label), count)
-            for camera, line, label, flow in _flows(lines)
-            for direction, count in (("in", flow.entered), ("out", flow.exited))
-        ),
-        "camera",
-        "line",
-        "direction",
-        "class",
-    )
-
-
-def _flows(places: Iterable[tuple[str, ZoneNumbers]]) -> Iterator[tuple[str, str, str, Flow]]:
-    for camera, numbers in places:
-        for label, flow in numbers.by_class.items():
-            yield camera, numbers.zone, label, flow

@@ -16,6 +16,7 @@ from prometheus_client.core import Metric as Family
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions
+from edge_node.days.book import CameraDays
 from edge_node.monitoring.meter import Meter
 from shared.wire.messages import CameraState, Metrics
 from shared.wire.stopwatch import BOUNDS_S, Histogram
@@ -37,6 +38,7 @@ class Now:
         states: State of each camera; none before its first one.
         reconnects: How often each camera was lost.
         newest: The newest analysed frame of each camera that has one.
+        days: Counters of the day of each camera.
         stages: Durations of each stage.
         meter: What was counted on the frame path.
     """
@@ -49,6 +51,7 @@ class Now:
     states: Mapping[str, CameraState | None]
     reconnects: Mapping[str, int]
     newest: Mapping[str, Analysed]
+    days: Mapping[str, CameraDays]
     stages: Mapping[str, Histogram]
     meter: Meter
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import orjson
 
 from edge_node.outbox.archives import PATIENCE, Archives, Patience
+from edge_node.outbox.day_rows import DayRow
 from edge_node.outbox.event_file import EventFile, Row
 
 MEMORY_BYTES = 16_000_000
@@ -72,6 +73,7 @@ class Backlog:
         self._memory: OrderedDict[int, Row] = OrderedDict()
         self.memory_bytes = 0
         self._gone: set[int] = set()  # ids of removed events that stay in the file until the next write
+        self._days: dict[tuple[str, str], DayRow] = {}  # by camera and place, those to write
         self._last_id = 0
         self.archives = Archives(patience)
         self._file = EventFile(path, self.archives)
@@ -102,11 +104,19 @@ class Backlog:
         """Whether a thread waits for the disk now."""
         return self._file.busy
 
-    def write(self, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
+    @property
+    def days(self) -> list[DayRow]:
+        """Counters of the day that were held when this was opened."""
+        return self._file.days
+
+    def write(
+        self, events: Sequence[tuple[str, int, int, str, bytes]], days: Iterable[DayRow] = ()
+    ) -> list[Row]:
         """Commit new events, and the removals since the last commit, in one transaction.
 
         Args:
             events: Boot, number, time of creation (us), camera and payload of each.
+            days: The counters of the day that these events have changed.
 
         Returns:
             The events as rows, with their ids.
@@ -115,6 +125,7 @@ class Backlog:
         self._last_id += len(rows)
         self.count += len(rows)
         self.bytes += sum(row.bytes for row in rows)
+        self._days.update(((one.camera, one.place), one) for one in days)
         self._write_down(rows)
         return rows
 
@@ -216,10 +227,11 @@ class Backlog:
 
     def _write_down(self, rows: Sequence[Row], *, at_once: bool = False) -> None:
         waiting = [*self._memory.values(), *rows]
-        if not (waiting or self._gone or self.archives.changed):
+        if not (waiting or self._gone or self._days or self.archives.changed):
             return
-        if self._file.commit(waiting, self._gone, at_once=at_once):
+        if self._file.commit(waiting, self._gone, self._days.values(), at_once=at_once):
             self._gone.clear()
+            self._days.clear()
             self._memory.clear()
             self.memory_bytes = 0
         else:

@@ -1,4 +1,4 @@
-"""The outbox's SQLite file: the events, and how far each archive has come."""
+"""The outbox's SQLite file: the events, how far each archive has come, and counters of the day."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edge_node.outbox import day_rows
 from edge_node.outbox.archives import Archives
+from edge_node.outbox.day_rows import DayRow
 from shared.storage import open_database
 
 log = logging.getLogger("darner.outbox")
@@ -66,6 +68,7 @@ class EventFile:
         count: Events in the file when it was opened.
         bytes: Size of these events.
         last_id: The highest id of these events.
+        days: Counters of the day that were in the file when it was opened.
         busy: Whether a thread waits for the disk now.
     """
 
@@ -78,13 +81,14 @@ class EventFile:
         self.busy = False
         self.boot = ""
         self.count = self.bytes = self.last_id = 0
+        self.days: list[DayRow] = []
 
     def __enter__(self) -> EventFile:
         self.boot = f"{int(time.time()):08x}-{secrets.token_hex(3)}"
         if self._path is None:
             return self
         try:
-            self._db = open_database(self._path, SCHEMA, VERSION)
+            self._db = open_database(self._path, f"{SCHEMA};{day_rows.SCHEMA}", VERSION)
             self._begin(self._db)
         except (OSError, sqlite3.Error) as error:
             if self._db is not None:
@@ -108,12 +112,15 @@ class EventFile:
         """Whether the file is open, and the last write to it went well."""
         return self._db is not None and not self._failing
 
-    def commit(self, rows: Sequence[Row], gone: Iterable[int], *, at_once: bool = False) -> bool:
-        """Write events and archives, and delete other events, in one transaction.
+    def commit(
+        self, rows: Sequence[Row], gone: Iterable[int], days: Iterable[DayRow] = (), *, at_once: bool = False
+    ) -> bool:
+        """Write events, archives and counters, and delete other events, in one transaction.
 
         Args:
             rows: The events to write.
             gone: Ids of the events to delete.
+            days: The counters of the day that have changed.
             at_once: Try even if the last failure was less than a second ago.
 
         Returns:
@@ -123,7 +130,7 @@ class EventFile:
             return False
         self.busy = True
         try:
-            self._transact(self._db, rows, gone)
+            self._transact(self._db, rows, gone, days)
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -187,11 +194,15 @@ class EventFile:
         sql = "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(max(id), 0) FROM events"
         [(self.count, self.bytes, self.last_id)] = db.execute(sql).fetchall()
         self.bytes += self.count * ROW_BYTES
+        self.days = day_rows.read(db)
 
-    def _transact(self, db: sqlite3.Connection, rows: Sequence[Row], gone: Iterable[int]) -> None:
+    def _transact(
+        self, db: sqlite3.Connection, rows: Sequence[Row], gone: Iterable[int], days: Iterable[DayRow]
+    ) -> None:
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
         db.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
+        day_rows.write(db, days)
         if self._archives.changed:
             self._write_archives(db)
         db.execute("COMMIT")

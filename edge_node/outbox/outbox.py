@@ -14,13 +14,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from edge_node.config.settings import OutboxSettings
 from edge_node.outbox.acknowledgements import Acknowledgements
 from edge_node.outbox.archives import PATIENCE, Archive, Patience
 from edge_node.outbox.backlog import Backlog, Missing
+from edge_node.outbox.day_rows import DayRow
 from edge_node.outbox.resend import Resend
 from edge_node.outbox.sender import Sender
 from shared.errors import MessageError
@@ -77,8 +78,9 @@ class Outbox:
         path = at_home(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600, patience)
         self._wall_us, self._started = now_us(), time.monotonic()
-        self._lock = threading.Lock()  # guards the next three
+        self._lock = threading.Lock()  # guards the next four
         self._added: deque[tuple[int, Event]] = deque()
+        self._days: dict[tuple[str, str], DayRow] = {}  # by camera and place: the newest ones
         self._number = 0
         self._lost: list[Missing] = []
         self._wake = threading.Event()
@@ -129,17 +131,28 @@ class Outbox:
         Returns:
             The event with its boot, number and id.
         """
-        with self._lock:
-            self._number += 1
-            boot, number = self._backlog.boot, self._number
-            event = numbered(event, boot, number)
-            if len(self._added) >= MAX_ADDED:
-                at_us, lost = self._added.popleft()
-                assert lost.number is not None  # noqa: S101 - given above
-                self._lost.append(Missing(boot, lost.number, lost.number, 1, lost.camera, at_us))
-            self._added.append((self._clock_us(), event))
-        self._wake.set()
+        [event] = self.add_all([event])
         return event
+
+    def add_all(self, events: Sequence[Event], days: Iterable[DayRow] = ()) -> list[Event]:
+        """Take events, and counters of the day that count them; the disk gets all of it or nothing.
+
+        Args:
+            events: In the order in which they get their numbers.
+            days: The counters, each as these events leave it.
+
+        Returns:
+            The events with their boot, numbers and ids.
+        """
+        with self._lock:
+            taken = [self._take(event) for event in events]
+            self._days.update(((one.camera, one.place), one) for one in days)
+        self._wake.set()
+        return taken
+
+    def days(self) -> list[DayRow]:
+        """Counters of the day that an earlier run has kept."""
+        return self._backlog.days
 
     def handle(self, received: Received) -> None:
         """Handle an acknowledgement; one that breaks the contract is logged and skipped."""
@@ -189,6 +202,17 @@ class Outbox:
             if self._idle.wait(0.1):
                 return True
         return False
+
+    def _take(self, event: Event) -> Event:
+        self._number += 1
+        boot, number = self._backlog.boot, self._number
+        event = numbered(event, boot, number)
+        if len(self._added) >= MAX_ADDED:
+            at_us, lost = self._added.popleft()
+            assert lost.number is not None  # noqa: S101 - given above
+            self._lost.append(Missing(boot, lost.number, lost.number, 1, lost.camera, at_us))
+        self._added.append((self._clock_us(), event))
+        return event
 
     def _clock_us(self) -> int:
         """The wall clock as read at the start, plus the time since. Setting the clock makes no event old."""
@@ -240,11 +264,13 @@ class Outbox:
             added = list(self._added)
             self._added.clear()
             lost, self._lost = self._lost, []
+            days, self._days = self._days, {}
         rows = self._backlog.write(
             [
                 (event.boot or "", event.number or 0, at_us, event.camera, messages.encode(event))
                 for at_us, event in added
-            ]
+            ],
+            days.values(),
         )
         self._sender.reserve.make_room(self._clock_us())
         self._backlog.dropped += len(lost)

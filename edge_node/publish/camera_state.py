@@ -16,12 +16,22 @@ from edge_node.analytics.paused import NOTHING, Paused
 from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveSettings
+from edge_node.days.book import NO_DAYS, CameraDays
 from edge_node.frames import Frame
 from edge_node.publish.compose import Composer, only_time_passed
 from shared import limits
 from shared.secrets.redact import redact
 from shared.wire import messages, topics
-from shared.wire.messages import Dwell, LineDefinition, Queue, ZoneDefinition, ZoneNumbers, counting, now_us
+from shared.wire.messages import (
+    DayCounters,
+    Dwell,
+    LineDefinition,
+    Queue,
+    ZoneDefinition,
+    ZoneNumbers,
+    counting,
+    now_us,
+)
 from shared.wire.topics import Topic
 
 ZONE_REFRESH_S = 1.0
@@ -52,13 +62,14 @@ class CameraState:
         camera: The camera's name.
         composer: Makes the messages.
         say: Publishes them.
+        days: Counters of the day.
 
     Attributes:
         reconnects: How often the camera was lost.
     """
 
-    def __init__(self, camera: str, composer: Composer, say: Say) -> None:
-        self._camera, self._composer, self._say = camera, composer, say
+    def __init__(self, camera: str, composer: Composer, say: Say, days: CameraDays = NO_DAYS) -> None:
+        self._camera, self._composer, self._say, self._days = camera, composer, say, days
         # Held while publishing: a thread that is held up here must not say something older last.
         self._lock = threading.Lock()
         self._said: tuple[messages.CameraState | None, str | None] = None, None
@@ -67,6 +78,7 @@ class CameraState:
         self._defined: dict[str, Definition] = {}
         self._started_us: dict[str, int] = {}
         self._numbers: dict[str, tuple[ZoneNumbers, float]] = {}  # by name, with the time of publishing
+        self._said_days: dict[str, DayCounters | None] = {}  # by name, those published last
         self._standing: dict[str, ZoneNumbers] = {}  # by name, what was published since without a frame
         self._classes: dict[str, int] = {}
         self._counted_at = float("-inf")
@@ -99,10 +111,7 @@ class CameraState:
         self.settings(live)
         with self._lock:
             for name, definition in self._defined.items():
-                message = self._composer.first_zone(
-                    self._camera, _nothing(name, definition), self._started_us[name]
-                )
-                self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=name)
+                self._tell(_nothing(name, definition), None, watched=False)
             self._say_count(now_us())
 
     def status(self, status: messages.CameraState, reason: str | None = None) -> None:
@@ -122,6 +131,7 @@ class CameraState:
             for name in self._defined.keys() - now.keys():
                 self._numbers.pop(name, None)
                 self._standing.pop(name, None)
+                self._said_days.pop(name, None)
                 self._started_us.pop(name, None)
                 self._say(topics.ZONE, b"", camera=self._camera, zone=name)
             changed = [name for name, one in now.items() if self._defined.get(name) != one]
@@ -137,10 +147,11 @@ class CameraState:
             now_s: Monotonic seconds.
         """
         last, at = self._numbers.get(numbers.zone, (None, 0.0))
-        if numbers == last:
-            return
-        if last is not None and now_s - at < ZONE_REFRESH_S and only_time_passed(last, numbers):
-            return
+        if self._days.of(numbers.zone) is self._said_days.get(numbers.zone):
+            if numbers == last:
+                return
+            if last is not None and now_s - at < ZONE_REFRESH_S and only_time_passed(last, numbers):
+                return
         with self._lock:
             self._say_zone(numbers, frame, now_s)
 
@@ -171,6 +182,8 @@ class CameraState:
         if item is not self._newest[0]:
             self._newest = item, now_s
         if now_s - self._newest[1] >= IDLE_S:
+            if item is None or item.frame.clock != "media":
+                self._days.turn(now_us())
             self._stand_still(item, paused)
         if item is None:
             return
@@ -202,21 +215,21 @@ class CameraState:
             self._say_status("ended")
 
     def _stand_still(self, item: Analysed | None, paused: Paused) -> None:
-        """Publish the pauses that began or ended since the last frame: nobody is seen inside any more."""
+        """Publish the pauses and days that began or ended since the last frame.
+
+        Where a pause did, nobody is seen inside any more.
+        """
         with self._lock:
             for name, definition in self._defined.items():
-                said = self._standing.get(name) or self._numbers.get(name, (None, 0.0))[0]
-                said = said or _nothing(name, definition)
-                if said.paused == paused.why(name):
+                numbers = self._standing.get(name) or self._numbers.get(name, (None, 0.0))[0]
+                numbers = numbers or _nothing(name, definition)
+                if numbers.paused != paused.why(name):
+                    numbers = self._standing[name] = replace(_left(numbers), paused=paused.why(name))
+                    self._numbers.pop(name, None)  # the next frame's are published in any case
+                elif self._days.of(name) is self._said_days.get(name):
                     continue
-                numbers = self._standing[name] = replace(_left(said), paused=paused.why(name))
-                self._numbers.pop(name, None)  # the next frame's are published in any case
-                started_us = self._started_us[name]
-                if item is None:
-                    message = self._composer.first_zone(self._camera, numbers, started_us)
-                else:
-                    message = self._composer.zone(numbers, item.frame, started_us, watched=False)
-                self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=name)
+                watched = not (self._left or name in self._standing)
+                self._tell(numbers, None if item is None else item.frame, watched=watched)
 
     def _leave(self, item: Analysed, now_s: float) -> None:
         """Publish the last numbers without those who are there, because nobody looks at them any more."""
@@ -240,8 +253,19 @@ class CameraState:
     def _say_zone(self, numbers: ZoneNumbers, frame: Frame, now_s: float, *, watched: bool = True) -> None:
         self._numbers[numbers.zone], self._left = (numbers, now_s), not watched
         self._standing.pop(numbers.zone, None)
-        message = self._composer.zone(numbers, frame, self._started_us.get(numbers.zone), watched=watched)
-        self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=numbers.zone)
+        self._tell(numbers, frame, watched=watched)
+
+    def _tell(self, numbers: ZoneNumbers, frame: Frame | None, *, watched: bool) -> None:
+        """Publish numbers with the counters of the day; without a frame, there was none yet."""
+        name, started_us = numbers.zone, self._started_us.get(numbers.zone)
+        day = self._said_days[name] = self._days.of(name)
+        if day is not None:
+            numbers = replace(numbers, day=day)
+        if frame is None:
+            message = self._composer.first_zone(self._camera, numbers, started_us or now_us())
+        else:
+            message = self._composer.zone(numbers, frame, started_us, watched=watched)
+        self._say(topics.ZONE, messages.encode(message), camera=self._camera, zone=name)
 
     def _count(self, item: Analysed, now_s: float, *, at_once: bool = False) -> None:
         self._counted, self._left = item, False

@@ -6,15 +6,17 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import are_read_fast
 from edge_node.consolidate.consolidation import Consolidation
 from edge_node.consolidate.followed import Summary
+from edge_node.days.book import NO_DAYS, CameraDays, DayBook
 from edge_node.frames import Frame
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.monitoring.meter import Meter
@@ -75,8 +77,10 @@ class Publisher:
         also: Called with every analysed frame as well; it must not wait.
         meter: Counts for Prometheus; None: nobody reads it.
         concluded: Called with what became certain after a camera's last frame; it must not wait.
+        days: Counters of the day, which are kept with the events; None: nobody counts them.
 
     Attributes:
+        days: Counters of the day, by camera.
         state: The retained messages.
         tracks: Finished tracks that the broker does not have yet; to be entered by whoever wants them sent.
         outgoing: What waits to be sent.
@@ -97,11 +101,13 @@ class Publisher:
         also: Callable[[Analysed], None] = lambda _: None,
         meter: Meter | None = None,
         concluded: Callable[[Analysed], None] = lambda _: None,
+        days: DayBook | None = None,
     ) -> None:
         self._client, self._outbox, self._snapshots = client, outbox, snapshots
         self._node, self._prefix = config.node, config.mqtt.prefix
         self._live, self._composer = live, composer
         self._also, self._concluded = also, concluded
+        self.days: Mapping[str, CameraDays] = {} if days is None else days.cameras
         self._cameras = {
             name: _Camera(name, settings, config.node, config.mqtt.prefix)
             for name, settings in config.cameras.items()
@@ -118,7 +124,7 @@ class Publisher:
         )
         self._fitting = Fitting(client)
         self._best = Snapshots(client, snapshots, config, composer, self._fitting)
-        self.state = NodeState(client, config, composer)
+        self.state = NodeState(client, config, composer, days=self.days)
         self.serve(config)
         self._consolidation = Consolidation(config.cameras)
         self.tracks = TrackSender(client)
@@ -167,8 +173,9 @@ class Publisher:
         """Give all but detections and pictures of a frame to whoever sends it."""
         frame, camera = item.frame, self._cameras[item.frame.camera]
         self._best.update(frame, item.tracks)
-        for happening in item.report.happenings:
-            self._outbox.add(self._composer.event(happening, item, self._best.send(happening, frame.camera)))
+        if item.definitions is not None:
+            self._define(item, item.definitions)
+        self._report(item)
         for summary in self._consolidation.update(item):
             self._send_track(summary, frame)
         camera.last = item
@@ -181,13 +188,28 @@ class Publisher:
     def conclude(self, item: Analysed) -> None:
         """Publish what became certain after a camera's last frame; the frame itself was published before."""
         camera = self._cameras[item.frame.camera]
-        for happening in item.report.happenings:
-            snapshot = self._best.send(happening, item.frame.camera)
-            self._outbox.add(self._composer.event(happening, item, snapshot))
+        self._report(item)
         self._consolidation.conclude(item)
         camera.last = item
         self.state.analysed(item)
         self._concluded(item)
+
+    def _report(self, item: Analysed) -> None:
+        """Give the outbox the events of a frame, and the counters of the day that they change."""
+        camera, at_us = item.frame.camera, item.frame.captured_ns // 1000
+        events = [
+            self._composer.event(happening, item, self._best.send(happening, camera))
+            for happening in item.report.happenings
+        ]
+        rows = self.days.get(camera, NO_DAYS).count(events, at_us)
+        if events or rows:
+            self._outbox.add_all(events, rows)
+
+    def _define(self, item: Analysed, definitions: Definitions) -> None:
+        """Have the counters of the day begin anew where this frame's definitions are new."""
+        days = self.days.get(item.frame.camera)
+        if days is not None:
+            self._outbox.add_all([], days.define(definitions, item.frame.captured_ns // 1000))
 
     def _send_track(self, summary: Summary, frame: Frame) -> None:
         """Send a finished track, with the best view of it, if that was not sent yet."""

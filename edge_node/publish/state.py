@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from edge_node import __version__
@@ -16,6 +17,7 @@ from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
+from edge_node.days.book import NO_DAYS, CameraDays
 from edge_node.frames import Frame
 from edge_node.pictures import Decoding
 from edge_node.publish.again import Again
@@ -68,6 +70,7 @@ class NodeState:
         config: The node's configuration.
         composer: Makes the messages.
         clock: Monotonic seconds.
+        days: Counters of the day, by camera.
 
     Attributes:
         reconnects: How often each camera was lost, or could not be opened.
@@ -79,11 +82,16 @@ class NodeState:
         config: EdgeConfig,
         composer: Composer,
         clock: Callable[[], float] = time.monotonic,
+        days: Mapping[str, CameraDays] = MappingProxyType({}),
     ) -> None:
         self._client, self._composer, self._clock = client, composer, clock
         self._node, self._prefix, self._name = config.node, config.mqtt.prefix, config.node_name
         self._cameras = {
-            name: _Camera(camera.source, camera.name, CameraState(name, composer, self._publish))
+            name: _Camera(
+                camera.source,
+                camera.name,
+                CameraState(name, composer, self._publish, days.get(name, NO_DAYS)),
+            )
             for name, camera in config.cameras.items()
         }
         self._again = Again(client, self._paths, clock())

@@ -18,7 +18,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.faults.freeze import freeze, hurry
@@ -43,13 +43,16 @@ def set_clock(file: Path) -> None:
 def record_commits(file: Path) -> None:
     """Write down boot, number and camera of each event that the outbox has committed."""
     from edge_node.outbox.backlog import Backlog
+    from edge_node.outbox.day_rows import DayRow
     from edge_node.outbox.event_file import Row
 
     committed = file.open("ab", buffering=0)
     write = Backlog.write
 
-    def recorded(self: Backlog, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
-        rows = write(self, events)
+    def recorded(
+        self: Backlog, events: Sequence[tuple[str, int, int, str, bytes]], days: Iterable[DayRow] = ()
+    ) -> list[Row]:
+        rows = write(self, events, days)
         if rows:
             committed.write(b"".join(f"{row.boot} {row.number} {row.camera}\n".encode() for row in rows))
         return rows

@@ -12,11 +12,14 @@ import os
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edge_node.config.definitions import Definitions
 from edge_node.config.settings import OutboxSettings
+from edge_node.days.book import DayBook
 from edge_node.outbox.backlog import Backlog
+from edge_node.outbox.day_rows import DayRow
 from edge_node.outbox.event_file import Row
 from edge_node.outbox.outbox import Outbox
 from shared import log
@@ -24,7 +27,7 @@ from shared.errors import BrokerError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
-from shared.wire.messages import Event, now_us
+from shared.wire.messages import Event, ZoneDefinition, now_us
 from viewer_server.config import HistorySettings
 from viewer_server.live.hub import Hub
 from viewer_server.live.metrics import ViewerMetrics
@@ -33,14 +36,23 @@ from viewer_server.mqtt.subscriber import Subscriber
 from viewer_server.stored.history import History
 
 NODE = "box"
+CAMERAS = ("front", "back")
+ZONE = ZoneDefinition(polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)))
+COUNTED = Definitions(version=1, zones={"door": ZONE, "till": ZONE}, lines={})
+
+
+def utc_day(at_us: int) -> int:
+    return at_us - at_us % 86_400_000_000
 
 
 def edge(url: str, folder: Path, seed: int, rate: float) -> None:
     committed = (folder / "committed").open("ab", buffering=0)
     write = Backlog.write
 
-    def recorded(self: Backlog, events: Sequence[tuple[str, int, int, str, bytes]]) -> list[Row]:
-        rows = write(self, events)
+    def recorded(
+        self: Backlog, events: Sequence[tuple[str, int, int, str, bytes]], days: Iterable[DayRow] = ()
+    ) -> list[Row]:
+        rows = write(self, events, days)
         committed.write(b"".join(f"{row.boot} {row.number}\n".encode() for row in rows))
         return rows
 
@@ -53,8 +65,11 @@ def edge(url: str, folder: Path, seed: int, rate: float) -> None:
         Outbox(client, settings, NODE, prefix, "s") as outbox,
     ):
         threading.Thread(target=_listen, args=(client, outbox), daemon=True).start()
+        book = DayBook(dict.fromkeys(CAMERAS, COUNTED), utc_day, outbox.days(), now_us())
+        outbox.add_all([], book.rows)
         while not (folder / "stop").exists():
-            outbox.add(_event(dice))
+            event = _event(dice)
+            outbox.add_all([event], book.cameras[event.camera].count([event], event.captured_us))
             time.sleep(dice.expovariate(rate))
         while outbox.metrics().backlog:
             time.sleep(0.05)
@@ -65,13 +80,14 @@ def _event(dice: random.Random) -> Event:
         node=NODE,
         session="s",
         published_us=now_us(),
-        camera=dice.choice(("front", "back")),
+        camera=dice.choice(CAMERAS),
         seq=1,
         captured_us=now_us(),
         event_id="",
-        type="zone_entered",
+        type=dice.choice(("zone_entered", "zone_exited", "zone_lost")),
         occurred_us=now_us(),
-        label="person",
+        label=dice.choice(("person", "dog")),
+        zone=dice.choice(("door", "till")),
         track_id=dice.randrange(1000),
     )
 

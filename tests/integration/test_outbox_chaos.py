@@ -102,6 +102,33 @@ def stored(folder: Path, name: str) -> list[Key]:
     return keys
 
 
+def counted(folder: Path) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """What the edge's counters of the day have, by camera, zone and class: entered and exited."""
+    with sqlite3.connect(folder / "outbox.db") as outbox:
+        rows = outbox.execute("SELECT camera, place, flows FROM day_counters").fetchall()
+    outbox.close()
+    return {
+        (camera, zone, label): tuple(flow)
+        for camera, zone, flows in rows
+        for label, flow in orjson.loads(flows).items()
+    }
+
+
+def delivered_today(folder: Path, name: str) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """The same of the events that an archive has, since those counters began."""
+    with sqlite3.connect(folder / f"{name}.db") as history:
+        history.execute("ATTACH ? AS outbox", (str(folder / "outbox.db"),))
+        rows = history.execute(
+            "SELECT camera, zone, label, sum(type = 'zone_entered'), sum(type = 'zone_exited') FROM events "
+            "JOIN places ON places.id = events.place "
+            "JOIN outbox.day_counters AS day USING (camera) "
+            "WHERE day.place = zone AND occurred_us >= since_us "
+            "AND type IN ('zone_entered', 'zone_exited') GROUP BY camera, zone, label"
+        ).fetchall()
+    history.close()
+    return {(camera, zone, label): (entered, exited) for camera, zone, label, entered, exited in rows}
+
+
 @pytest.mark.timeout(90)
 def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_broker_forgets(
     own_broker: MosquittoProcess, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -125,6 +152,8 @@ def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_bro
     delivered = stored(tmp_path, "history")
     promised = committed(tmp_path)
     check(promised, delivered, kills=2)
+    assert counted(tmp_path) == delivered_today(tmp_path, "history"), "a kill loses no count of the day"
+    assert len(counted(tmp_path)) == 8
     repeated = sum(int(file.read_text()) for file in tmp_path.glob("repeated-*"))
     report(
         record_property,

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_node.analytics.happenings import Happening
 from edge_node.config.definitions import Definitions
+from edge_node.days.book import CameraDays
 from edge_node.monitoring.exporter import Exporter
 from edge_node.monitoring.families import Now
 from edge_node.monitoring.meter import Meter
@@ -26,8 +27,10 @@ from shared.wire.messages import (
     StageMetrics,
     ZoneDefinition,
     ZoneNumbers,
+    now_us,
 )
 from shared.wire.stopwatch import Stopwatch
+from tests.edge_node.outbox.outboxes import event
 from tests.edge_node.publish.analysed import analysed
 from tests.edge_node.scenes import CLASSES
 
@@ -107,15 +110,26 @@ NUMBERS = {
         queue=Queue(length=3, wait_longest_s=41.5),
         loitering=2,
         crowded=True,
+        present=True,
     ),
     "kerb": ZoneNumbers(
         zone="kerb",
         kind="line",
         entered=8,
         exited=5,
+        paused="schedule",
         by_class={CLASSES[0]: Flow(entered=7, exited=5), CLASSES[1]: Flow(entered=1, exited=0)},
     ),
 }
+
+
+def days() -> CameraDays:
+    """Of the camera "street": one came in at the door, one crossed the line outwards."""
+    counted = CameraDays("street", lambda _: 0)
+    counted.define(PLACES, 0)
+    came = replace(event(), type="zone_entered", zone="door")
+    counted.count([came, replace(event(), type="line_crossed", zone="kerb", direction="out")], now_us())
+    return counted
 
 
 def everything(state: str = "streaming") -> Now:
@@ -142,6 +156,7 @@ def everything(state: str = "streaming") -> Now:
         states={"street": state, "back": None},  # type: ignore[dict-item]  # a table of tests names states
         reconnects={"street": 3},
         newest={"street": frame},
+        days={"street": days()},
         stages=stopwatch.histograms,
         meter=meter,
     )

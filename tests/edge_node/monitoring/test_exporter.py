@@ -100,13 +100,30 @@ def test_what_cameras_see_is_counted_by_class_place_and_direction() -> None:
     assert "darner_zone_occupancy camera=street zone=kerb" not in found, "a line has no occupancy"
 
 
+def test_presence_pauses_and_counters_of_the_day_are_told() -> None:
+    found = scrape(exporter(everything()))
+    assert found["darner_zone_present camera=street zone=door"] == 1
+    assert found["darner_zone_paused camera=street zone=door"] == 0
+    assert found["darner_line_paused camera=street line=kerb"] == 1
+    assert found["darner_zone_day_entered camera=street zone=door"] == 1
+    assert found["darner_zone_day_exited camera=street zone=door"] == 0
+    assert found["darner_line_day_crossed camera=street direction=in line=kerb"] == 0
+    assert found["darner_line_day_crossed camera=street direction=out line=kerb"] == 1
+
+
 def test_a_camera_that_sees_nothing_now_tells_no_old_occupancy() -> None:
     found = scrape(exporter(everything("reconnecting")))
     assert found["darner_edge_camera_status camera=street status=reconnecting"] == 1
     assert found["darner_edge_camera_status camera=street status=streaming"] == 0
     assert found["darner_edge_camera_status camera=back status=starting"] == 1
     assert found["darner_edge_camera_reconnects_total camera=street"] == 3
-    gone = ("darner_zone_occupancy", "darner_zone_crowded", "darner_objects", "darner_zone_queue")
+    gone = (
+        "darner_zone_occupancy",
+        "darner_zone_crowded",
+        "darner_zone_present",
+        "darner_objects",
+        "darner_zone_queue",
+    )
     assert not [name for name in found if name.startswith(gone)]
     assert found["darner_zone_entered_total camera=street zone=door"] == 10, "what was counted stays"
 

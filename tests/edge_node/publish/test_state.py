@@ -14,6 +14,7 @@ from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
+from edge_node.days.book import DayBook
 from edge_node.frames import Frame
 from edge_node.pictures import Decoding
 from edge_node.publish.again import AGAIN_S
@@ -27,12 +28,18 @@ from shared.settings import convert
 from shared.wire import messages, topics
 from shared.wire.messages import Dwell, ZoneNumbers
 from tests.conftest import Mosquitto
+from tests.edge_node.outbox.outboxes import event as an_event
 from tests.edge_node.publish.analysed import analysed
 from tests.edge_node.scenes import CLASSES
 
 ZONE = {"polygon": [[0, 0], [1, 0], [1, 1]]}
 MODEL = messages.ModelInfo(name="m", classes=CLASSES, input_width=416, input_height=416, layout="nanodet")
+DAY_US = 86_400_000_000
 NUMBERS = ZoneNumbers(zone="all", kind="zone", occupancy=1, dwell=Dwell(completed=0, ongoing_max_s=1.0))
+
+
+def _utc_day(at_us: int) -> int:
+    return at_us - at_us % DAY_US
 
 
 class Said:
@@ -48,7 +55,9 @@ class Said:
         self.newest: Analysed | None = None
         self.paused = NOTHING
         composer = Composer("box", "s", CLASSES)
-        self.state = NodeState(self.client, self.config, composer, lambda: self.now_s)
+        known = DefinitionStore(None, self.config.cameras)
+        self.days = DayBook({"street": known["street"]}, _utc_day, (), messages.now_us())
+        self.state = NodeState(self.client, self.config, composer, lambda: self.now_s, self.days.cameras)
 
     def announce(self) -> None:
         definitions = DefinitionStore(None, self.config.cameras)
@@ -158,6 +167,39 @@ def test_a_pause_is_said_without_a_frame_where_none_comes(broker: Mosquitto) -> 
         said.saw(dataclasses.replace(NUMBERS, entered=7, occupancy=0))
         said.attend(IDLE_S)
         assert [(one.paused, one.watched) for one in zones()] == [(None, True)]
+
+
+def test_the_counters_of_the_day_are_said_with_every_zone_and_begin_anew_also_without_a_frame(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def days() -> list[tuple[str, int, int]]:
+        states = [messages.decode(messages.ZoneState, one) for name, one in said.since() if name == "zone"]
+        return [(one.zone, one.day.since_us, one.day.entered) for one in states if one.day is not None]
+
+    with saying(broker, "days") as said:
+        street, now = said.days.cameras["street"], messages.now_us()
+        came = dataclasses.replace(an_event(), type="zone_entered", zone="all", occurred_us=now)
+        before = street.of("all")
+        assert before is not None
+        since, tomorrow = before.since_us, _utc_day(now) + DAY_US
+        street.count([came], now)
+        said.announce()
+        assert days() == [("all", since, 1), ("left", since, 0)]  # as an earlier run has left it
+        said.saw(NUMBERS)
+        assert days() == [("all", since, 1)]
+        said.saw(NUMBERS)
+        assert days() == []
+        street.count([came], now)
+        said.saw(NUMBERS)
+        assert days() == [("all", since, 2)]
+        monkeypatch.setattr("edge_node.publish.camera_state.now_us", lambda: tomorrow + 1)
+        said.attend()
+        said.attend(IDLE_S / 2)
+        assert days() == []
+        said.attend(IDLE_S)
+        assert days() == [("all", tomorrow, 0), ("left", tomorrow, 0)]
+        said.attend(IDLE_S)
+        assert days() == []
 
 
 def test_a_camera_streams_only_behind_the_numbers_of_a_frame(broker: Mosquitto) -> None:
