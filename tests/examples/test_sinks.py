@@ -13,7 +13,7 @@ import pytest
 
 from shared.wire import messages, topics
 from shared.wire.messages.events import Gap
-from shared.wire.messages.zones import Queue
+from shared.wire.messages.zones import DayCounters, Queue
 from tests.conftest import REPO
 
 SINKS = REPO / "examples" / "sinks"
@@ -46,9 +46,10 @@ def test_the_schema_of_postgresql_reads_fields_that_exist() -> None:
 
 
 def test_the_lines_of_influxdb_are_made_of_the_captured_messages() -> None:
-    examples = [
-        json.loads((REPO / f"docs/examples/{name}.json").read_text()) for name in ("events", "zone", "count")
-    ]
+    names = ("events", "zone", "count", "alert")
+    examples = [json.loads((REPO / f"docs/examples/{name}.json").read_text()) for name in names]
+    day = {"entered": 5, "exited": 4, "since_us": 1, "by_class": {}}
+    examples[1]["payload"] |= {"paused": "schedule", "day": day}
     given = "".join(json.dumps(example["payload"]) + "\n" for example in examples)
     words = ["jq", "-R", "-r", "-f", str(SINKS / "influxdb" / "lines.jq")]
     done = subprocess.run(words, input=f"{{\n{given}[]\n", capture_output=True, text=True, check=True)
@@ -57,6 +58,9 @@ def test_the_lines_of_influxdb_are_made_of_the_captured_messages() -> None:
     event = examples[0]["payload"]
     assert lines[0].endswith(f" {event['occurred_us']}{event['number'] % 1000:03}")
     assert f"track_id={event['track_id']}i,dwell_s={event['dwell_s']}" in lines[0]
+    assert 'paused="schedule",day_entered=5i,day_exited=4i' in lines[1]
+    alert = examples[3]["payload"]["alert"]
+    assert f'alert_rule="{alert["rule"]}",alert_severity="{alert["severity"]}"' in lines[-1]
 
 
 def telegraf(name: str) -> dict[str, Any]:
@@ -74,7 +78,9 @@ def test_telegraf_reads_topics_and_fields_that_exist_and_loses_none_of_its_sessi
         kind = KNOWN[topic].payload
         assert isinstance(kind, type)
         queue = {f"queue_{name}" for name in fields(Queue)}
-        known = fields(kind) | queue | {"classes_*"}
+        inner = {f"alert_{name}" for name in fields(messages.Alert)}
+        inner |= {f"day_{name}" for name in fields(DayCounters)}
+        known = fields(kind) | queue | inner | {"classes_*"}
         named = {
             *each["tag_keys"],
             *each.get("json_string_fields", []),

@@ -90,6 +90,17 @@ def test_zeros_of_a_camera_that_is_not_watched_are_marked(database: PostgreSql) 
     assert database.ask("select count(*) from darner.refused") == "0"
 
 
+def test_alerts_and_pauses_are_stored(database: PostgreSql) -> None:
+    alert = {"rule": "till", "severity": "warning", "text": "it's full", "trigger": "occupancy"}
+    assert store(database, event(1), event(2, type="alert", alert=alert)) == "2"
+    assert database.ask("select rule, text from darner.alerts") == "till|it's full"
+    assert database.ask("select count(*) from darner.event where alert is null") == "1"
+    zone = json.loads((REPO / "docs/examples/zone.json").read_text())
+    store(database, zone["payload"] | {"paused": "schedule"}, topic=zone["topic"])
+    assert database.ask("select paused from darner.zone") == "schedule"
+    assert database.ask("select count(*) from darner.refused") == "0"
+
+
 def test_everything_is_stored_although_database_loader_and_broker_are_killed(
     own_broker: MosquittoProcess, database: PostgreSql, people_video: Path, tmp_path: Path
 ) -> None:

@@ -11,7 +11,8 @@ def ns(us; n): "\(us)" + ("\(1000 + n % 1000)" | .[1:]);
 fromjson? | select(type == "object") | (
     select(.schema == "darner.event/1") |
     "darner_event" + tags("node", "camera", "type", "zone", "direction", "label") + " " +
-        (whole("number", "track_id", "count") + plain("dwell_s", "historical") + text("event_id", "snapshot") | join(",")) +
+        (whole("number", "track_id", "count") + plain("dwell_s", "historical") + text("event_id", "snapshot", "problem") +
+            [.alert // {} | (text("rule", "severity", "text"))[] | "alert_" + .] | join(",")) +
         " " + ns(.occurred_us; .number // 0)
 ), (
     select(.schema == "darner.count/1") |
@@ -21,7 +22,8 @@ fromjson? | select(type == "object") | (
 ), (
     select(.schema == "darner.zone/1") |
     "darner_zone" + tags("node", "camera", "zone", "kind") + " " +
-        (whole("occupancy", "entered", "exited", "lost", "loitering") + plain("watched") +
+        (whole("occupancy", "entered", "exited", "lost", "loitering") + plain("watched") + text("paused") +
+            [.day // {} | whole("entered", "exited")[] | "day_" + .] +
             [.queue // {} | (whole("length") + plain("wait_average_s", "wait_longest_s"))[] | "queue_" + .] | join(",")) +
         " " + ns(.captured_us; 0)
 )

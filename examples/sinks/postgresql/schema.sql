@@ -28,6 +28,8 @@ create table if not exists darner.event (
     stored_at timestamptz not null default now(),
     primary key (node, boot, number, occurred_at)
 );
+-- Of an alert: the rule, how urgent it is, and its words. Of problem_started and problem_ended: what is wrong.
+alter table darner.event add column if not exists alert jsonb, add column if not exists problem text;
 create index if not exists event_by_place on darner.event (node, camera, zone, type, occurred_at);
 
 -- The numbers of zones and lines, one row for each minute in which they changed: the last of that minute.
@@ -48,6 +50,9 @@ create table if not exists darner.zone (
     watched boolean not null default true, -- false: occupancy is 0 because the camera had ended, or had given no frame yet
     primary key (node, camera, zone, minute)
 );
+
+-- Why the zone counts nothing, such as its schedule; null: it counts. Where it is paused, its occupancy is 0.
+alter table darner.zone add column if not exists paused text;
 
 -- How far the events of each boot are stored, which is what load.sh acknowledges.
 create table if not exists darner.progress (
@@ -102,7 +107,7 @@ create or replace function darner.store_event(m jsonb) returns void language plp
 begin
     insert into darner.event (
         occurred_at, node, boot, number, event_id, session, camera, type, zone, direction, track_id, linked_track_id,
-        class_id, label, dwell_s, count, box, snapshot, historical, captured_at
+        class_id, label, dwell_s, count, box, snapshot, historical, captured_at, alert, problem
     ) values (
         darner.at((m ->> 'occurred_us')::bigint), m ->> 'node', m ->> 'boot', (m ->> 'number')::bigint, m ->> 'event_id',
         m ->> 'session', m ->> 'camera', m ->> 'type', m ->> 'zone', m ->> 'direction', (m ->> 'track_id')::bigint,
@@ -110,7 +115,8 @@ begin
         (m ->> 'count')::integer,
         case jsonb_typeof(m -> 'box') when 'array'
             then array(select value::real from jsonb_array_elements_text(m -> 'box') with ordinality order by ordinality) end,
-        m ->> 'snapshot', coalesce((m ->> 'historical')::boolean, false), darner.at((m ->> 'captured_us')::bigint)
+        m ->> 'snapshot', coalesce((m ->> 'historical')::boolean, false), darner.at((m ->> 'captured_us')::bigint),
+        nullif(m -> 'alert', 'null'), m ->> 'problem'
     ) on conflict do nothing;
     perform darner.advance(
         m ->> 'node', m ->> 'boot', coalesce((m ->> 'oldest')::bigint, 1), (m ->> 'number')::bigint, (m ->> 'number')::bigint
@@ -123,17 +129,21 @@ begin
 end $$;
 
 create or replace function darner.store_zone(m jsonb) returns void language sql as $$
-    insert into darner.zone values (
+    insert into darner.zone (
+        minute, node, camera, zone, session, kind, occupancy, entered, exited, lost, queue_length, wait_average_s,
+        captured_at, watched, paused
+    ) values (
         date_trunc('minute', darner.at((m ->> 'captured_us')::bigint)), m ->> 'node', m ->> 'camera', m ->> 'zone',
         m ->> 'session', m ->> 'kind', coalesce((m ->> 'occupancy')::integer, 0), coalesce((m ->> 'entered')::bigint, 0),
         coalesce((m ->> 'exited')::bigint, 0), coalesce((m ->> 'lost')::bigint, 0), (m -> 'queue' ->> 'length')::integer,
         (m -> 'queue' ->> 'wait_average_s')::float8, darner.at((m ->> 'captured_us')::bigint),
-        coalesce((m ->> 'watched')::boolean, true)
+        coalesce((m ->> 'watched')::boolean, true), m ->> 'paused'
     )
     on conflict (node, camera, zone, minute) do update set
         session = excluded.session, kind = excluded.kind, occupancy = excluded.occupancy, entered = excluded.entered,
         exited = excluded.exited, lost = excluded.lost, queue_length = excluded.queue_length,
-        wait_average_s = excluded.wait_average_s, captured_at = excluded.captured_at, watched = excluded.watched
+        wait_average_s = excluded.wait_average_s, captured_at = excluded.captured_at, watched = excluded.watched,
+        paused = excluded.paused
     where excluded.captured_at >= zone.captured_at
 $$;
 
@@ -174,6 +184,12 @@ begin
             select from generate_subscripts(touched, 1) i where touched[i][1] = p.node and touched[i][2] = p.boot
         ) and p.number > 0;
 end $$;
+
+-- What people were told of, the newest first.
+create or replace view darner.alerts as
+select occurred_at, node, camera, zone, alert ->> 'rule' as rule, alert ->> 'severity' as severity, alert ->> 'text' as text,
+    historical, snapshot
+from darner.event where type = 'alert' order by occurred_at desc;
 
 -- Who came and went, hour by hour; a view to begin with.
 create or replace view darner.crossings_by_hour as
