@@ -462,7 +462,7 @@ def test_every_page_fits_its_screen_and_can_be_used_by_everybody(
         page.screenshot(path=artifacts / f"{path.partition('?')[0]}-{name}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         rows = page.locator(".nav a").evaluate_all("links => new Set(links.map((one) => one.offsetTop)).size")
-        assert rows <= 1, f"{path}: the navigation takes {rows} rows"
+        assert rows <= (2 if name == "phone" else 1), f"{path}: the navigation takes {rows} rows"
         accessible(page)
         page.close()
 
