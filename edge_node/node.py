@@ -165,6 +165,7 @@ class Node:
         parts.homeassistant.announce()
         parts.leftovers.subscribe()
         parts.cameras.announce()
+        parts.rules.tell()
         if not self._config.cameras:
             log.warning("node %s %s", self._config.node, WAITS)
             parts.publisher.state.trouble(WAITS, "cameras")
@@ -195,6 +196,9 @@ class Node:
             self._say_online_if_settled()
             parts.publisher.state.attend(parts.publisher.newest, parts.live, parts.pipeline.paused)
             parts.homeassistant.attend()
+            if parts.publisher.alerting is not None:
+                parts.publisher.alerting.attend()
+            parts.rules.attend()
             self._start_again_if_due()
             if time.monotonic() < next_report + METRICS_EVERY_S:
                 continue
@@ -217,6 +221,7 @@ class Node:
         parts.client.hurry()
         stuck = parts.pipeline.join(STOP_WITHIN_S)
         self.hung = parts.pipeline.overview.hung()
+        parts.rules.close()
         if parts.guard.yielded:
             parts.publisher.withdraw()
         else:
@@ -306,3 +311,5 @@ class Node:
             confidence = parts.live[name].confidence
             for problem in all_problems(parts.definitions[name], detector.class_names, confidence):
                 log.warning("camera %s: %s", name, problem)
+        for problem in parts.rules.warnings():
+            log.warning("%s", problem)

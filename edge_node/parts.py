@@ -42,6 +42,11 @@ from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
+from edge_node.rules.alerts import Alerts
+from edge_node.rules.desk import RuleDesk
+from edge_node.rules.memory import Memory
+from edge_node.rules.scenes import Scenes
+from edge_node.rules.store import RuleStore
 from shared.collected import Seeing
 from shared.errors import BrokerError
 from shared.limits import LABEL_LENGTH, clipped
@@ -109,6 +114,7 @@ class Parts:
             self.collector = stack.enter_context(self._collecting())
             self.live = LiveStore(config)
             self._define()
+            self._build_rules()
             self.publisher = Publisher(
                 self.client,
                 self.outbox,
@@ -120,6 +126,7 @@ class Parts:
                 self.meter,
                 self.mirror.conclude,
                 self.days,
+                self.alerts,
             )
             stack.enter_context(self.publisher.tracks)
             self.model_files = ModelFiles(
@@ -168,6 +175,12 @@ class Parts:
         path = topics.CAMERAS.path(config.mqtt.prefix, node=config.node)
         self.client.set_state(topics.CAMERAS, path, messages.encode(message))
 
+    def _tell_rules(self, fields: dict[str, Any]) -> None:
+        config = self._config
+        message = messages.Rules(**self.composer.head(), **fields)
+        path = topics.RULES.path(config.mqtt.prefix, node=config.node)
+        self.client.set_state(topics.RULES, path, messages.encode(message))
+
     def _offer(self, item: Analysed) -> None:
         """Give an analysed frame to those who publish it in a form of their own."""
         self.bundles.offer(item)
@@ -208,6 +221,21 @@ class Parts:
         day_start = Timetable(CalendarDefinition()).day_start
         self.days = DayBook(known, day_start, self.outbox.days(), messages.now_us())
         self.outbox.add_all([], self.days.rows)
+
+    def _build_rules(self) -> None:
+        config, path, definitions = self._config, zones_path(self._config), self.definitions
+        store = RuleStore(path and path.with_name(f"rules-{config.node}.json"), config.rules)
+        memory = Memory(path and path.with_name(f"alerts-{config.node}.json"))
+        self.scenes = Scenes(config, definitions)
+        self.alerts = Alerts(store.current.rules, self.scenes.of, config.cameras, memory.cameras)
+        self.rules = RuleDesk(
+            store,
+            self.alerts,
+            memory,
+            lambda: {name: definitions[name] for name in config.cameras},
+            self.detectors[0].class_names,
+            self._tell_rules,
+        )
 
     def _build_pipeline(self) -> None:
         config, batch, path = self._config, self._config.batch, zones_path(self._config)
@@ -259,6 +287,8 @@ class Parts:
             self.model_files.renew,
             self.collector,
             self.mirror,
+            self.rules,
+            self.scenes,
         )
         self.guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
         answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
@@ -276,7 +306,8 @@ class Parts:
         self.cameras = CameraCommands(
             config, self._store, self._read, self.reload.apply, self._tell_cameras, self._start_again
         )
-        handlers = {**control.handlers(), **self.cameras.handlers(), "reload": self.reload.command}
+        handlers = {**control.handlers(), **self.cameras.handlers(), **self.rules.handlers()}
+        handlers["reload"] = self.reload.command
         handlers["ping"] = self.guard.watched(handlers["ping"])
         self.commands = Commands(client, config.mqtt.prefix, config.node, self._session, handlers)
         routes = {

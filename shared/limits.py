@@ -78,6 +78,8 @@ DAY_STARTS = 24
 """Times at which the counters of the day begin at zero."""
 RULES = 256
 """Rules of a node."""
+RULES_BYTES = 600_000
+"""A node's rules as JSON; the rest of a payload is for what is wrong with them."""
 TARGETS = 32
 """Targets to which a viewer sends the alerts of one rule."""
 RULE_PLACES = 64

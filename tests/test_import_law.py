@@ -59,7 +59,7 @@ LEVELS: dict[str, list[str]] = {
         "capture track ignore outbox backends progress.py",
         "detect analytics inbound",
         "consolidate days",
-        "monitoring",
+        "monitoring rules",
         "collect mirror models publish",
         "overview.py discover",
         "pipeline.py",

@@ -33,6 +33,7 @@ def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
             viewer_url=wanted.homeassistant.viewer_url,
         ),
         onvif=replace(wanted.onvif, prefix=running.onvif.prefix),
+        rules=wanted.rules,
         log_level=wanted.log_level,
     )
 

@@ -22,7 +22,7 @@ from shared.configuration.declared import FILE
 from shared.log import Format
 from shared.mqtt.address import MqttSettings
 from shared.wire import topics
-from shared.wire.messages import Fraction, Id, Label, Name, RemoteCameras, tidy
+from shared.wire.messages import Fraction, Id, Label, Name, RemoteCameras, RuleDefinition, tidy
 
 UpToADay = Annotated[float, Meta(ge=0, le=86_400)]
 """Seconds, at most a day."""
@@ -280,6 +280,10 @@ class EdgeConfig:
             "zones_file"
         ),
     ] = "network"
+    rules: Annotated[
+        dict[Id, RuleDefinition],
+        Meta(max_length=limits.RULES, description="When people are told of something, by identifier"),
+    ] = field(default_factory=dict)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     collect: CollectPlace = field(default_factory=CollectPlace)
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)

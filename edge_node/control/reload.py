@@ -18,6 +18,8 @@ from edge_node.mirror.mirror import Mirror
 from edge_node.pipeline import Pipeline
 from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.publisher import Publisher
+from edge_node.rules.desk import RuleDesk
+from edge_node.rules.scenes import Scenes
 from shared import log as logs
 from shared.definitions.problems import all_problems
 from shared.errors import DarnerError
@@ -44,6 +46,8 @@ class Reload:
         renew_model: Loads the model's file again if it has changed, and waits so many seconds for it.
         collector: Keeps frames that are worth labelling; None: nobody does.
         mirror: Says the same in the words of a standard; None: nobody does.
+        rules: Where the node's rules are changed; None: there are none.
+        scenes: What people call the node, its cameras and places, for the rules.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Reload:
         renew_model: Callable[[float], dict[str, Any]],
         collector: Collector | None = None,
         mirror: Mirror | None = None,
+        rules: RuleDesk | None = None,
+        scenes: Scenes | None = None,
     ) -> None:
         self._read = read
         self._config = config
@@ -68,6 +74,7 @@ class Reload:
         self._pipeline, self._publisher, self._homeassistant = pipeline, publisher, homeassistant
         self._renew_model = renew_model
         self._collector, self._mirror = collector, mirror
+        self._rules, self._scenes = rules, scenes
         self._lock = threading.RLock()
 
     def command(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
@@ -95,8 +102,10 @@ class Reload:
             log.error("reload failed, nothing was changed: %s", error)
 
     def announce_zones(self) -> None:
-        """Tell Home Assistant which zones and lines there are now."""
+        """Tell the rules and Home Assistant which zones and lines there are now."""
         with self._lock:
+            if self._rules is not None:
+                self._rules.tell()
             self._homeassistant.update(with_definitions(self._config, self._definitions))
 
     def _reload(self) -> dict[str, Any]:
@@ -117,6 +126,7 @@ class Reload:
             self._mirror.reconfigure(now.onvif)
         for name in redefined:
             self._pipeline.watches[name].redefine(self._definitions[name])
+        rules_warnings = self._configure_rules(now)
         self.announce_zones()
         if now.log_level != before.log_level:
             logs.setup(now.log_level, now.log_format)
@@ -127,5 +137,11 @@ class Reload:
             f"camera {name}: {problem}"
             for name, one in redefined.items()
             for problem in all_problems(one, self._class_names, self._live[name].confidence)
-        ]
+        ] + rules_warnings
         return {"applied": applied, "restart": restart, "warnings": warnings}
+
+    def _configure_rules(self, now: EdgeConfig) -> list[str]:
+        """Use the configuration's rules and names; return what is wrong with the rules, if they are new."""
+        if self._rules is None or self._scenes is None:
+            return []
+        return self._rules.configure(now.rules, renamed=self._scenes.rename(now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import orjson
 
@@ -63,6 +64,7 @@ class Sender:
         self.reserve = Reserve(backlog, keep_s)
         self._live: deque[Row] = deque()
         self._in_flight: InFlight[Row] = InFlight(client, IN_FLIGHT, wake)
+        self._copies: dict[int, list[bool]] = {}  # the broker's answers to both copies of an alert, by row
         self._newest_sent = 0
         self._refused_at: float | None = None
         self._again_at: float | None = None
@@ -84,6 +86,7 @@ class Sender:
         if not self._in_flight.renew():
             return False
         self._live.clear()
+        self._copies.clear()
         if self._in_flight.connection > 1 or self._backlog.count:  # else nothing can have been lost
             self._again_at = now + SETTLE_S
         return True
@@ -112,7 +115,7 @@ class Sender:
         if self._client.connected and self._again_at is None:
             self._kept_s += now - self._turned_s
         self._turned_s = now
-        for row, taken in self._in_flight.answers():
+        for row, taken in self._answers():
             if not taken:
                 self._refused_at = now
             elif not self._backlog.archives:
@@ -142,7 +145,7 @@ class Sender:
             if row is None:
                 return
             try:
-                if not self._in_flight.send(row, topics.EVENTS, self._path(row), self._payload(row)):
+                if not self._send(row):
                     return  # the next connection begins with a replay
             except MessageError:
                 missing = self._backlog.drop([row])
@@ -153,10 +156,39 @@ class Sender:
             self._newest_sent = max(self._newest_sent, row.id)
             sending.add(row.id)
 
-    def _path(self, row: Row) -> str:
-        return topics.EVENTS.path(self._prefix, node=self._node, camera=row.camera)
+    def _send(self, row: Row) -> bool:
+        """Send an event, and an alert on its own topic, too; False without a connection.
 
-    def _payload(self, row: Row) -> bytes:
+        That copy goes first: an archive that acknowledges the event has the node forget it, and the broker
+        has taken the copy by then.
+
+        Raises:
+            MessageError: The message is larger than the broker takes.
+        """
+        event = self._event(row)
+        payload = orjson.dumps(event)
+        rows = (topics.ALERT, topics.EVENTS) if event["type"] == "alert" else (topics.EVENTS,)
+        if len(rows) > 1:
+            self._copies[row.id] = []
+        return all(
+            self._in_flight.send(
+                row, topic, topic.path(self._prefix, node=self._node, camera=row.camera), payload
+            )
+            for topic in rows
+        )
+
+    def _answers(self) -> Iterator[tuple[Row, bool]]:
+        """Events that the broker has answered, with whether it took them; an alert when both copies are."""
+        for row, taken in self._in_flight.answers():
+            copies = self._copies.get(row.id)
+            if copies is None:
+                yield row, taken
+                continue
+            copies.append(taken)
+            if len(copies) > 1:
+                yield row, all(self._copies.pop(row.id))
+
+    def _event(self, row: Row) -> dict[str, Any]:
         old = row.boot != self._backlog.boot or self._clock_us() - row.created_us > LIVE_US
         changes = {
             "published_us": now_us(),
@@ -164,4 +196,5 @@ class Sender:
             # An event sent after a newer one is historical too: only the others come in order.
             "historical": old or row.id <= self._newest_sent,
         }
-        return orjson.dumps(orjson.loads(row.payload) | changes)
+        event: dict[str, Any] = orjson.loads(row.payload)
+        return event | changes

@@ -133,6 +133,25 @@ class Composer:
             snapshot=snapshot,
         )
 
+    def alert(self, fields: Mapping[str, Any], camera: str, frame: Frame | None) -> messages.Event:
+        """An alert, as an event; the outbox gives it its number.
+
+        Args:
+            fields: Those that are not of a frame, among them `occurred_us`.
+            camera: The camera that it is about.
+            frame: The camera's newest frame; None: there was none yet.
+        """
+        occurred_us = fields["occurred_us"]
+        captured_us = occurred_us if frame is None else max(occurred_us, frame.captured_ns // 1000)
+        return messages.Event(
+            **self.head(),
+            camera=camera,
+            seq=0 if frame is None else frame.seq,
+            captured_us=captured_us,
+            event_id="",
+            **fields,
+        )
+
     def zone(
         self, numbers: ZoneNumbers, frame: Frame, started_us: int | None = None, *, watched: bool = True
     ) -> messages.ZoneState:

@@ -22,6 +22,7 @@ from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.monitoring.meter import Meter
 from edge_node.outbox.outbox import Outbox
 from edge_node.pace import Pace
+from edge_node.publish.alerting import Alerting
 from edge_node.publish.compose import Composer
 from edge_node.publish.jpeg import Fitting
 from edge_node.publish.sending import Outgoing, Sending
@@ -31,6 +32,7 @@ from edge_node.publish.state import NodeState
 from edge_node.publish.thumbnails.choosing import Thumbnails
 from edge_node.publish.thumbnails.interests import Interests
 from edge_node.publish.track_sender import TrackSender
+from edge_node.rules.alerts import Alerts
 from shared.channel import Closed
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
@@ -78,6 +80,7 @@ class Publisher:
         meter: Counts for Prometheus; None: nobody reads it.
         concluded: Called with what became certain after a camera's last frame; it must not wait.
         days: Counters of the day, which are kept with the events; None: nobody counts them.
+        alerts: The rules, which are given every event; None: there are none.
 
     Attributes:
         days: Counters of the day, by camera.
@@ -88,6 +91,7 @@ class Publisher:
         interests: At which cameras somebody looks.
         thumbnails_sent: Number of thumbnails sent, by camera.
         stopwatch: How long each stage took.
+        alerting: Makes alerts of events; None: there are no rules.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class Publisher:
         meter: Meter | None = None,
         concluded: Callable[[Analysed], None] = lambda _: None,
         days: DayBook | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
         self._client, self._outbox, self._snapshots = client, outbox, snapshots
         self._node, self._prefix = config.node, config.mqtt.prefix
@@ -124,6 +129,7 @@ class Publisher:
         )
         self._fitting = Fitting(client)
         self._best = Snapshots(client, snapshots, config, composer, self._fitting)
+        self.alerting = Alerting(alerts, outbox, composer, self._best, self.newest, meter) if alerts else None
         self.state = NodeState(client, config, composer, days=self.days)
         self.serve(config)
         self._consolidation = Consolidation(config.cameras)
@@ -181,6 +187,8 @@ class Publisher:
         camera.last = item
         if item.definitions is not None:
             self.state.define(frame.camera, item.definitions)
+            if self.alerting is not None:
+                self.alerting.look_again(frame.camera)
         if item.suspects is not None:
             self.state.suspects(frame.camera, item.suspects)
         self.state.analysed(item)
@@ -195,7 +203,7 @@ class Publisher:
         self._concluded(item)
 
     def _report(self, item: Analysed) -> None:
-        """Give the outbox the events of a frame, and the counters of the day that they change."""
+        """Give the outbox a frame's events, the counters of the day that they change, and alerts."""
         camera, at_us = item.frame.camera, item.frame.captured_ns // 1000
         events = [
             self._composer.event(happening, item, self._best.send(happening, camera))
@@ -204,12 +212,25 @@ class Publisher:
         rows = self.days.get(camera, NO_DAYS).count(events, at_us)
         if events or rows:
             self._outbox.add_all(events, rows)
+        if self.alerting is not None:
+            self.alerting.frame(item, events)
 
     def _define(self, item: Analysed, definitions: Definitions) -> None:
         """Have the counters of the day begin anew where this frame's definitions are new."""
         days = self.days.get(item.frame.camera)
         if days is not None:
             self._outbox.add_all([], days.define(definitions, item.frame.captured_ns // 1000))
+
+    def happened(self, event: messages.Event) -> messages.Event:
+        """Send an event that did not come from a frame's analysis. Any thread may call this.
+
+        Returns:
+            The event with its number and id.
+        """
+        event = self._outbox.add(event)
+        if self.alerting is not None:
+            self.alerting.happened(event)
+        return event
 
     def _send_track(self, summary: Summary, frame: Frame) -> None:
         """Send a finished track, with the best view of it, if that was not sent yet."""

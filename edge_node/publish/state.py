@@ -39,6 +39,7 @@ CAPABILITIES = (
     "masks",
     "suspects",
     "names",
+    "rules",
 )
 ORIGIN_REFRESH_S = 1.0
 """The least time between two manifests that report a changed clock or reader of one camera."""

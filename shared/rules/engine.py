@@ -40,6 +40,7 @@ class Engine:
 
     Attributes:
         deadline: Before this, `advance` has nothing to do.
+        looks_at_levels: Whether a rule looks at occupancies, for which it matters which zones are paused.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Engine:
             name: Rule(name, rule, saved=states.get(name)) for name, rule in self._mine(rules).items()
         }
         self.deadline = -math.inf
+        self.looks_at_levels = self._any_level()
 
     @property
     def changes(self) -> int:
@@ -69,11 +71,6 @@ class Engine:
     def forgotten(self) -> int:
         """How many stays and objects there was no room for."""
         return self._inside.forgotten + sum(rule.forgotten for rule in self._rules.values())
-
-    @property
-    def looks_at_levels(self) -> bool:
-        """Whether a rule looks at occupancies, for which it matters which zones are paused."""
-        return any(rule.when.trigger == "occupancy" for rule in self._rules.values())
 
     def feed(self, event: Event) -> list[Firing]:
         """Take one event, in the order in which the node has sent them.
@@ -191,6 +188,7 @@ class Engine:
         if self._now_us is not None:
             self._take_in(at_us)
         self._conditions.changes += 1
+        self.looks_at_levels = self._any_level()
         self._set_deadline()
 
     def state(self) -> State:
@@ -200,6 +198,9 @@ class Engine:
             name: rule.state(rule.restored if confirming else set()) for name, rule in self._rules.items()
         }
         return State(rules={name: one for name, one in states.items() if one.worth_keeping})
+
+    def _any_level(self) -> bool:
+        return any(rule.when.trigger == "occupancy" for rule in self._rules.values())
 
     def _mine(self, rules: Mapping[str, RuleDefinition]) -> dict[str, RuleDefinition]:
         """The rules that this engine watches by."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import orjson
+
 from shared import limits
 from shared.errors import ConfigError
 from shared.wire.messages import Condition, RuleDefinition
@@ -56,6 +58,21 @@ def refuse_bad_texts(rules: Mapping[str, RuleDefinition]) -> None:
     for name, rule in rules.items():
         if rule.text is not None and (wrong := bad_text(rule.text)) is not None:
             raise ConfigError(f"rules.{name}.text: {wrong}")
+
+
+def refuse_nonsense(rules: Mapping[str, RuleDefinition]) -> None:
+    """Make sure that rules can be used, and fit the message that tells everybody of them.
+
+    Raises:
+        ConfigError: A text cannot be filled in, or they are too much.
+    """
+    refuse_bad_texts(rules)
+    size = len(orjson.dumps(rules))
+    if size > limits.RULES_BYTES:
+        raise ConfigError(
+            f"rules: they take {size} bytes, and a message has room for {limits.RULES_BYTES}: use fewer "
+            "rules, or name fewer cameras, zones or classes"
+        )
 
 
 def fill(template: str, fields: Mapping[str, str | None]) -> str:
