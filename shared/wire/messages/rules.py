@@ -98,7 +98,7 @@ class RuleDefinition(Named):
     object_cooldown_s: Annotated[
         Seconds, Meta(description="Least seconds between two alerts of the rule about one object")
     ] = 0.0
-    severity: Severity = "warning"
+    severity: Annotated[Severity, Meta(description="How urgent an alert is")] = "warning"
     text: Annotated[
         Text | None,
         Meta(
@@ -143,7 +143,7 @@ class Alert:
 
     rule: Annotated[Id, Meta(description="Identifier of the rule")]
     name: Annotated[Name | None, Meta(description="What people called the rule")] = None
-    severity: Severity
+    severity: Annotated[Severity, Meta(description="How urgent it is")]
     text: Annotated[Text, Meta(description="What happened, in words")]
     trigger: Trigger
     value: Annotated[
