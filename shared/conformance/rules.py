@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.clock import FOLLOWED_NS
+from shared.conformance import numbers
 from shared.conformance.naming import said_of
 from shared.conformance.pairing import ArrivedPicture, Pairing
 from shared.errors import MessageError
@@ -82,6 +83,7 @@ class _Stream:
     seq: int = 0
     dropped: int = 0
     reported: int | None = None
+    zone: ZoneState | None = None
     events: dict[str | int, None] = field(default_factory=dict)
 
     def frame(self, seq: int, captured_us: int) -> Iterator[tuple[str, str]]:
@@ -239,6 +241,9 @@ class Checker:
             if isinstance(message, ZoneState) and message.seq == 0:
                 # Before the first frame it has the node's time, which may be ahead of the camera's own clock.
                 stream.captured_us = before_us
+        if isinstance(message, ZoneState):
+            yield from numbers.problems(message, stream.zone)
+            stream.zone = message
         if isinstance(message, DetectionsMessage):
             yield from self._loss_problems(message, stream)
             camera = (message.node, message.camera, message.session)

@@ -203,6 +203,7 @@ BREAKS: list[Any] = [
         "picture of another frame",
     ),
     ([boxes(1), picture(99, captured_us="1002"), boxes(6)], "thumbnail", "picture of no frame"),
+    ([zone(entered=2), zone(entered=1)], "zone", "counters run backwards"),
 ]
 
 
