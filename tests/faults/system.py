@@ -31,6 +31,7 @@ from tests.faults.judges.account import (
     read_database,
     read_promises,
 )
+from tests.faults.judges.days import day_problems, read_days
 from tests.faults.network import Cable, Proxy
 from tests.faults.processes import Program, Viewer, archive, broker, end_all, forgetful_broker, wait_for
 from tests.faults.subscriber import Subscriber
@@ -278,6 +279,9 @@ class System:
         kills, may_miss = self.edge.kills, self.broker.kills > 0
         archive = read_archive(self.folder / "history.db", NODE)
         account = judge(promised, archive, arrivals, kills=kills, may_miss=may_miss)
+        if not (self.site.own_clock or self.site.small_disk):  # else they may begin anew, or wait for room
+            days = day_problems(read_days(self.disk / "outbox.db"), self.folder / "history.db", NODE)
+            account = replace(account, problems=(*account.problems, *days))
         if self.database is None:
             return account
         there = judge(promised, self.in_database(), arrivals, kills=kills, may_miss=may_miss)

@@ -1,1 +1,5 @@
-"""The judges of a run: `account.py` of events, `truth.py` of what seems to be live. They start nothing."""
+"""The judges of a run. They start nothing.
+
+`account.py` is of events, `days.py` of counters of the day, `tracks.py` of tracks, and `truth.py`
+of what seems to be live.
+"""
