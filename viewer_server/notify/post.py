@@ -95,7 +95,8 @@ def done(job: Job) -> Done:
     signal.setitimer(signal.ITIMER_REAL, job.timeout_s)  # without a handler: the process ends
     attach = None
     if job.jpeg is not None:
-        attach = AttachMemory(content=base64.b64decode(job.jpeg), name=job.name, mimetype="image/jpeg")
+        jpeg = base64.b64decode(job.jpeg)
+        attach = AttachMemory(jpeg, job.name, "image/jpeg")  # type: ignore[no-untyped-call]  # it has no types
     try:
         accepted = services.notify(
             body=job.body, title=job.title, notify_type=job.kind, body_format="text", attach=attach
