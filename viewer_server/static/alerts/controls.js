@@ -77,10 +77,5 @@ export const word = (text) => element("span", { class: "word" }, text);
  * A control with its label above it.
  * @param {string} text
  * @param {HTMLElement} control
- * @param {string} hint
  */
-export function labelled(text, control, hint = "") {
-  control.removeAttribute("aria-label");
-  const label = element("label", {}, text, control);
-  return hint ? element("div", {}, label, element("p", { class: "quiet" }, hint)) : label;
-}
+export const labelled = (text, control) => element("label", {}, text, control);
