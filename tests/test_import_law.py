@@ -165,6 +165,7 @@ CONFINED = {
         f"viewer_server/archive/{name}.py"
         for name in ("database", "leader", "start", "store", "troubles", "worker")
     },
+    "apprise": {"viewer_server/notify/post.py"},
     "pycuda": {"edge_node/backends/cuda/device.py"},
     "libreyolo": {"optimization/training/trainer/networks.py"},
 }

@@ -15,6 +15,7 @@ from shared.wire.messages import Event, decode, now_us
 from viewer_server.config import HistorySettings
 from viewer_server.notify.alert import RANKS, KeptAlert, kept
 from viewer_server.notify.courier import Courier, Health, Way
+from viewer_server.notify.offline import Offline
 from viewer_server.notify.parcel import Answer, Naming, Parcel
 from viewer_server.notify.pictures import Pictures
 from viewer_server.notify.relay import Relay
@@ -43,19 +44,26 @@ class Alerting:
         history: Where its alerts come from.
         stored: Where it keeps its files.
         naming: What people call places.
+        offline: Finds nodes that are gone; None: nobody looks for them.
 
     Raises:
         ConfigError: A target cannot work, or there are targets and no history.
     """
 
     def __init__(
-        self, settings: NotifySettings, history: History, stored: HistorySettings, naming: Naming
+        self,
+        settings: NotifySettings,
+        history: History,
+        stored: HistorySettings,
+        naming: Naming,
+        offline: Offline | None = None,
     ) -> None:
         if settings.targets and stored.alerts_file is None:
             raise ConfigError(
                 "notify.targets: alerts are sent on from the history, and history.path is null; set it"
             )
         self._settings, self._history, self._naming = settings, history, naming
+        self._offline, self._made = offline, list[KeptAlert]()
         self._ways = {name: way(name, one) for name, one in settings.targets.items()}
         self._database = Database(stored.file)
         self._pictures = Pictures(Database(stored.snapshots_file))
@@ -230,6 +238,11 @@ class Alerting:
             return
         while self._take_over() and not self._stopping:
             continue
+        if self._offline is not None:
+            self._made += self._offline.look(now_us(), self._store.outage, self._store.end_outage)
+            if self._made:
+                self.add(self._made)
+                self._made.clear()
         if self._pictures.missing:
             for number, jpeg in self._pictures.look().items():
                 self._store.add_picture(number, jpeg)

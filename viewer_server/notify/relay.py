@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
+import base64
+import importlib.util
 import re
-import threading
-from typing import Any
+import signal
+import subprocess
+import sys
+from typing import Literal
 from urllib.parse import unquote
 
+import msgspec
+
+from shared import typed
 from shared.errors import ConfigError
 from shared.limits import clipped
 from shared.secrets import known
 from shared.secrets.redact import keep_address, redact
-from viewer_server.notify.alert import RANKS
+from shared.wire.messages import Severity
 from viewer_server.notify.parcel import Answer, Parcel, check_template
+from viewer_server.notify.post import Done, Job
 from viewer_server.notify.webhook import one_of
 from viewer_server.targets import TargetSettings
 
-HUNG = 3
-"""Sends of one target that may hang; there is no further attempt until one of them ends."""
+START_S = 15.0
+"""How long the process may take to start, on a machine that has much else to do."""
 SHOWN = 200
-LOGGED = 20
-"""Maximum lines of Apprise's log that are kept of one attempt."""
 _PARTS = re.compile(r"[/?&=:@,]+")
 _SECRET = 8
 """From this length on, a part of an address is taken for a secret: many services have keys in paths."""
+KINDS: dict[Severity, Literal["info", "warning", "failure"]] = {
+    "info": "info",
+    "warning": "warning",
+    "critical": "failure",
+}
 
 
 class Relay:
-    """Sends to one of Apprise's addresses.
-
-    Apprise waits for its libraries, and some of these wait for ever. So each attempt has a thread of its own,
-    which is left alone when its time is over. As Apprise cannot tell whether it has delivered later, a
-    receiver may then get the same alert twice.
+    """Sends to one of Apprise's addresses, each message in a process of its own.
 
     Args:
         key: The configuration key of the target, for errors.
@@ -48,6 +53,7 @@ class Relay:
         url = one_of(key, "url", settings.url, settings.url_file)
         if not url:
             raise ConfigError(f"{key}.url: is missing; give an address of Apprise's, or url_file")
+        self._url = url
         keep_address(url)
         known.keep(url)
         for part in _PARTS.split(url.partition("://")[2]):
@@ -55,76 +61,59 @@ class Relay:
                 known.keep(unquote(part))
         for name in ("title", "body"):
             check_template(getattr(settings, name), f"{key}.{name}")
-        try:
-            self._apprise = importlib.import_module("apprise")
-            self._memory = importlib.import_module("apprise.attachment.memory").AttachMemory
-        except ImportError:
+        if importlib.util.find_spec("apprise") is None:
             raise ConfigError(
                 f"{key}: kind apprise needs the package Apprise; install it: pip install 'darner[alerts]'"
-            ) from None
-        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # what it says stands in the delivery log
-        self._services = self._made(key, url)
-        self._hanging: list[threading.Thread] = []
-
-    def _made(self, key: str, url: str) -> Any:
-        asset = self._apprise.AppriseAsset(
-            async_mode=False,
-            secure_logging=True,
-            storage_mode=self._apprise.PersistentStoreMode.MEMORY,
-            pem_autogen=False,
-            pgp_autogen=False,
-            app_id="Darner",
-            app_desc="Darner",
-            app_url="",
-        )
-        services = self._apprise.Apprise(asset=asset)
-        if not services.add(url):
+            )
+        checked, problem = _run(Job(url=url), START_S)
+        if checked is None:
+            raise ConfigError(f"{key}: Apprise cannot be used: {problem}")
+        if not checked.known:
             raise ConfigError(
                 f"{key}.url: is no address that Apprise knows; see https://appriseit.com/services/"
             )
-        return services
 
     def send(self, parcel: Parcel) -> Answer:
         """Make one attempt, within the target's timeout."""
-        self._hanging = [thread for thread in self._hanging if thread.is_alive()]
-        if len(self._hanging) >= HUNG:
-            return Answer(delivered=False, detail=f"{HUNG} earlier attempts still hang")
-        said: list[str] = []
-        results: list[bool] = []
-        thread = threading.Thread(target=self._try, args=(parcel, said, results), name="apprise", daemon=True)
-        thread.start()
-        thread.join(self._settings.timeout_s)
-        if not results:
-            if thread.is_alive():
-                self._hanging.append(thread)
-                return Answer(delivered=False, detail=f"no answer within {self._settings.timeout_s:g} s")
-            return Answer(delivered=False, detail=redact(clipped("; ".join(said), SHOWN)) or "it failed")
-        if results[0]:
-            return Answer(delivered=True, detail="accepted")
-        return Answer(delivered=False, detail=redact(clipped("; ".join(said), SHOWN)) or "was not accepted")
+        timeout_s = self._settings.timeout_s
+        with_picture = parcel.jpeg is not None and self._settings.picture
+        job = Job(
+            url=self._url,
+            timeout_s=timeout_s,
+            title=" ".join(parcel.fill(self._settings.title).split()),
+            body=parcel.fill(self._settings.body) or parcel.first.text,
+            kind=KINDS[parcel.first.severity],
+            jpeg=base64.b64encode(parcel.jpeg or b"").decode() if with_picture else None,
+            name=f"{parcel.first.event_id}.jpg",
+        )
+        done, problem = _run(job, START_S + timeout_s)
+        if done is None:
+            return Answer(delivered=False, detail=problem or f"no answer within {timeout_s:g} s")
+        said = redact(clipped(" ".join(done.said.split()), SHOWN))
+        return Answer(
+            delivered=done.accepted, detail="accepted" if done.accepted else said or "was not accepted"
+        )
 
-    def _try(self, parcel: Parcel, said: list[str], results: list[bool]) -> None:
-        def heard(entry: Any, _service: Any) -> None:
-            if entry.level in ("WARNING", "ERROR", "CRITICAL") and len(said) < LOGGED:
-                said.append(entry.message)
 
-        kind = self._apprise.NotifyType
-        attach = None
-        if parcel.jpeg is not None and self._settings.picture:
-            attach = self._memory(
-                content=parcel.jpeg, name=f"{parcel.first.event_id}.jpg", mimetype="image/jpeg"
-            )
-        try:
-            taken = self._services.notify(
-                body=parcel.fill(self._settings.body) or parcel.first.text,
-                title=" ".join(parcel.fill(self._settings.title).split()),
-                notify_type=(kind.INFO, kind.WARNING, kind.FAILURE)[RANKS[parcel.first.severity]],
-                body_format=self._apprise.NotifyFormat.TEXT,
-                attach=attach,
-                log_callback=heard,
-                log_level=logging.WARNING,
-            )
-        except Exception as error:  # noqa: BLE001 - of a hundred plug-ins, which may raise anything
-            said.append(f"{type(error).__name__}: {error}")
-            return
-        results.append(bool(taken))
+def _run(job: Job, timeout_s: float) -> tuple[Done | None, str]:
+    """What came of a job; None if it ended without an answer, with the reason unless it was too slow."""
+    words = [sys.executable, "-m", "viewer_server.notify.post"]
+    try:
+        ended = subprocess.run(  # noqa: S603 - our own module
+            words,
+            input=msgspec.json.encode(job),
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            start_new_session=True,
+        )
+        if ended.returncode == -signal.SIGALRM:
+            return None, ""
+        return typed.decode(ended.stdout.strip().rpartition(b"\n")[2], Done), ""
+    except subprocess.TimeoutExpired:
+        return None, ""
+    except OSError as error:
+        return None, redact(f"the process cannot be started: {error}")
+    except msgspec.DecodeError:
+        last = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        return None, redact(clipped(f"its process ended with code {ended.returncode}: {last}", SHOWN))

@@ -64,6 +64,10 @@ class Rig:
             self.history.add(event)
         self.history.commit()
 
+    def snapshot(self, track: int) -> None:
+        ids = {"node": "n", "camera": "c", "track": str(track)}
+        self.snapshots.add(ids, Received("t", JPEG, 1, False, {"session": "s"}))
+
     def listed(self, **wanted: Any) -> list[Listed]:
         with self.alerting.alerts.reading() as db:
             return listing.page(db, Wanted(**wanted), 500, None)[0]
@@ -91,8 +95,7 @@ def test_an_alert_arrives_signed_with_its_picture_and_is_noted(tmp_path: Path) -
     with receiving() as receiver, running(tmp_path, hook=target(receiver.url)) as rig:
         rig.add(alert(1, picture=True), alert(2, rule="other"))
         wait_until(lambda: receiver.ids == ["n-b-2"])
-        ids = {"node": "n", "camera": "c", "track": "7"}
-        rig.snapshots.add(ids, Received("t", JPEG, 1, False, {"session": "s"}))
+        rig.snapshot(7)
         wait_until(lambda: len(receiver.got) == 2)
         body = receiver.got[1][1]
         assert body["type"] == "alert"

@@ -1,0 +1,61 @@
+"""Alerts through Apprise to a real mail server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from shared.secrets import known
+from tests.conftest import wait_until
+from tests.viewer_server.notify.mailbox import Mailbox, mailbox
+from tests.viewer_server.notify.receiver import receiving
+from tests.viewer_server.notify.test_alerting import JPEG, alert, running, target
+from viewer_server.targets import TargetSettings
+
+
+def mail(box: Mailbox, **more: Any) -> TargetSettings:
+    return TargetSettings(**{"kind": "apprise", "url": box.url, "timeout_s": 5.0, **more})
+
+
+def test_a_mail_has_the_words_of_its_target_and_the_picture(tmp_path: Path) -> None:
+    words = {"title": "{severity}: {rule} at {camera}", "body": "{text} ({label}) {late}"}
+    with mailbox() as box, running(tmp_path, mail=mail(box, **words)) as rig:
+        rig.snapshot(7)
+        rig.add(alert(1, picture=True, label="<b>person</b>\r\nBcc: x@example.com"))
+        wait_until(lambda: len(box.mails) == 1)
+        assert box.mails[0]["Subject"] == "warning: r at Door"
+        assert box.mails[0]["Bcc"] is None
+        assert "It is 1 (<b>person</b>" in box.text(0)
+        assert box.pictures(0) == [JPEG]
+        wait_until(lambda: rig.states() == ["delivered"])
+
+
+def test_a_test_message_says_what_the_receiver_said(tmp_path: Path) -> None:
+    with mailbox() as box, running(tmp_path, mail=mail(box)) as rig:
+        answer, took_ms = rig.alerting.test("mail")
+        assert (answer.delivered, took_ms > 0) == (True, True)
+        assert "This is a test" in box.text(0)
+        assert len(box.pictures(0)) == 1
+        assert rig.listed() == []
+
+
+def test_a_mail_server_that_hangs_delays_nobody_and_gets_the_alert_later(tmp_path: Path) -> None:
+    with mailbox() as box, receiving() as hook:
+        targets = {"mail": mail(box, timeout_s=1.0), "hook": target(hook.url)}
+        with running(tmp_path, **targets) as rig:
+            box.hold.clear()
+            rig.add(alert(1))
+            wait_until(lambda: hook.ids == ["n-b-1"])
+            wait_until(lambda: rig.alerting.health()["mail"].detail == "no answer within 1 s")
+            box.hold.set()
+            rig.alerting.again()
+            wait_until(lambda: rig.states() == ["delivered"] * 2)
+
+
+def test_no_text_shows_the_address(tmp_path: Path) -> None:
+    url = "mailto://guard:pass%2Fword99@127.0.0.1:9/?from=a@example.com&to=b@example.com"
+    with running(tmp_path, mail=TargetSettings(kind="apprise", url=url)) as rig:
+        answer, _ = rig.alerting.test("mail")
+        assert not answer.delivered
+        assert "pass" not in answer.detail
+        assert known.hide("it says pass/word99 and pass%2Fword99") == "it says *** and ***"
