@@ -52,6 +52,8 @@ export interface EditedCamera {
   readonly canMask: boolean;
   /** The same of names for people. */
   readonly canName: boolean;
+  /** The node's schedules by identifier; null: the node knows none. */
+  readonly schedules: Record<string, { name: string | null }> | null;
   readonly tracks: {
     readonly overMs: number;
     inside(points: Point[], anchor: Anchor | undefined, classes: string[]): number;

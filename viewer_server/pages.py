@@ -24,6 +24,7 @@ PAGES = {
     "analytics": "Analytics",
     "events": "Events",
     "alerts": "Alerts",
+    "schedules": "Schedules",
     "cameras": "Cameras",
     "system": "System",
 }

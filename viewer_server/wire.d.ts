@@ -1,6 +1,15 @@
 // What the viewer sends to its page, as types for the check of the JavaScript; not shipped.
 // `make docs` makes them from the Python types of the wire and of the REST API.
 
+export interface Ahead {
+  timezone: string | null;
+  days: DayAhead[];
+  schedules: Record<string, SpanAhead[]>;
+  modes: ModeAhead[];
+  day_starts_us: number[];
+  problems: string[];
+}
+
 export interface Alert {
   rule: string;
   severity: "critical" | "info" | "warning";
@@ -219,6 +228,11 @@ export interface Condition {
 export interface Crowd {
   count: number;
   after_s: number;
+}
+
+export interface DayAhead {
+  from_us: number;
+  to_us: number;
 }
 
 export interface DayCounters {
@@ -502,6 +516,12 @@ export interface Metrics {
   throttled: string[];
 }
 
+export interface ModeAhead {
+  from_us: number;
+  to_us: number;
+  mode: string | null;
+}
+
 export interface ModeDefinition {
   name: string | null;
   during: string | null;
@@ -731,6 +751,12 @@ export interface ScheduleNow {
   next_change_us: number | null;
 }
 
+export interface SeriesPause {
+  from_us: number;
+  to_us: number;
+  reason: string;
+}
+
 export interface SnapshotMetrics {
   waiting: number;
   bytes: number;
@@ -741,6 +767,11 @@ export interface Span {
   start: string;
   end: string;
   days: ("fri" | "mon" | "sat" | "sun" | "thu" | "tue" | "wed")[];
+}
+
+export interface SpanAhead {
+  from_us: number;
+  to_us: number;
 }
 
 export interface StageMetrics {
@@ -891,6 +922,9 @@ export interface ZoneSeries {
   occupancy_mean: (number | null)[];
   occupancy_peak: (number | null)[];
   cell_s: number;
+  paused_s: number[];
+  pauses: SeriesPause[];
+  problems: SeriesPause[];
   node: string;
   camera: string;
   zone: string;

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
-from edge_node.control.commands import Commands, RefusedError
+from edge_node.control.commands import Commands, Handler, RefusedError
 from edge_node.control.inbox import Inbox
 from shared.definitions.problems import problems
 from shared.errors import ConfigError, MessageError
@@ -52,10 +52,13 @@ class AnsweringEdge(FakeEdge):
         self.store = DefinitionStore(None, {"yard": settings})
         self.announce("yard")
         self.publish_zones()
-        handlers = {"zones.set": self._set, "suspects.dismiss": self._dismiss}
-        answering = Commands(self.client, self.prefix, self.node, self.session, handlers)
+        answering = Commands(self.client, self.prefix, self.node, self.session, self.handlers())
         answering.__enter__()  # ends with the connection
         Inbox(self.client, self.prefix, self.node, {topics.REQUEST: answering.accept}).start()
+
+    def handlers(self) -> dict[str, Handler]:
+        """What answers each command."""
+        return {"zones.set": self._set, "suspects.dismiss": self._dismiss}
 
     def publish_zones(self) -> None:
         """Publish the saved definitions, retained."""

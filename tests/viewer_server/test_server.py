@@ -371,7 +371,7 @@ def test_every_answer_carries_the_security_headers(idle_viewer: ViewerProcess, p
         assert headers["Content-Type"].startswith("text/javascript")
 
 
-@pytest.mark.parametrize("path", ["/", "/analytics", "/events", "/system", "/alerts", "/rules"])
+@pytest.mark.parametrize("path", ["/", "/analytics", "/events", "/system", "/alerts", "/rules", "/schedules"])
 def test_no_page_loads_much(idle_viewer: ViewerProcess, path: str) -> None:
     page = idle_viewer.get(path).decode()
     assert len(page) + loaded_by(page) < 170_000
@@ -379,13 +379,14 @@ def test_no_page_loads_much(idle_viewer: ViewerProcess, path: str) -> None:
 
 def test_the_page_is_small_and_needs_nothing_from_elsewhere(idle_viewer: ViewerProcess) -> None:
     page = idle_viewer.get("/").decode()
-    files = {path.name: path.read_bytes() for path in (STATIC / "static").rglob("*.*")}
+    static = STATIC / "static"
+    files = {str(path.relative_to(static)): path.read_bytes() for path in static.rglob("*.*")}
     # The label page is there only for who asks for it; tests/viewer_server/api/test_labelling.py weighs it.
     # What is in cameras/ is loaded where there is no camera yet, paths/ where nodes tell of tracks, and
-    # alerts/ by pages of its own, which the test above weighs.
-    parts = ("label", "cameras", "paths", "alerts")
-    extra = {path.name for part in parts for path in (STATIC / "static" / part).iterdir()}
-    assert len(page) + sum(len(data) for name, data in files.items() if name not in extra) < 254_000
+    # alerts/ and schedules/ by pages of their own, which the test above weighs.
+    extra = {"label", "cameras", "paths", "alerts", "schedules"}
+    shown = {name: data for name, data in files.items() if name.split("/")[0] not in extra}
+    assert len(page) + sum(map(len, shown.values())) < 305_000
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page)
     outside = re.compile(rb"""["'(]\s*(?:https?:)?//(?!www\.w3\.org/2000/svg)""")
     assert [name for name, data in (files | {"page": page.encode()}).items() if outside.search(data)] == []

@@ -10,7 +10,18 @@ import pytest
 from viewer_server.api.typescript import FILE, declarations
 
 STATIC = Path(__file__).resolve().parents[2] / "viewer_server" / "static"
-LEVELS = {"common": 0, "cameras": 1, "edit": 1, "paths": 1, "live": 2, "pages": 2, "label": 2, "alerts": 3}
+LEVELS = {
+    "common": 0,
+    "cameras": 1,
+    "edit": 1,
+    "health": 1,
+    "paths": 1,
+    "schedules": 1,
+    "live": 2,
+    "pages": 2,
+    "label": 2,
+    "alerts": 3,
+}
 """A module imports its own folder and folders on a lower level: the camera's page opens the editor."""
 TYPES = {"../../wire", "../../page"}
 """Types alone, in comments: nothing is loaded."""

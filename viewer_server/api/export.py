@@ -18,6 +18,7 @@ from viewer_server.api.called import Called
 from viewer_server.stored import feed
 from viewer_server.stored.feed import Filter, Position
 from viewer_server.stored.reading import EXPORT_TURN_S, Database
+from viewer_server.stored.series import SeriesPause
 
 MAX_EVENTS = 200_000
 _START = re.compile(r"(^|[;\t\r\n])(?=\W)")
@@ -32,9 +33,11 @@ NAME_COLUMNS = ("node_name", "camera_name", "zone_name")
 
 def series_csv(series: dict[str, Any]) -> flask.Response:
     """A series as a table, one step per row."""
-    columns = ("entered", "exited", "lost", "occupancy_mean", "occupancy_peak")
-    header = ("time", *columns)
-    rows = zip(map(_time, series["start_us"]), *(series[name] for name in columns), strict=True)
+    columns = ("entered", "exited", "lost", "occupancy_mean", "occupancy_peak", "paused_s")
+    header = ("time", *columns, "paused")
+    step_us = series["step_s"] * 1_000_000
+    why = (_reasons(series["pauses"], start_us, start_us + step_us) for start_us in series["start_us"])
+    rows = zip(map(_time, series["start_us"]), *(series[name] for name in columns), why, strict=True)
     return _download((_lines([header, *rows]),), "text/csv; charset=utf-8", "series.csv")
 
 
@@ -105,6 +108,11 @@ def _cell(value: object) -> object:
 
 def _time(at_us: int) -> str:
     return datetime.fromtimestamp(at_us / 1e6, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _reasons(pauses: list[SeriesPause], from_us: int, to_us: int) -> str:
+    """Why nothing was counted for a part of a step."""
+    return " ".join(sorted({one.reason for one in pauses if one.from_us < to_us and one.to_us > from_us}))
 
 
 def _download(parts: Iterable[bytes], media: str, name: str) -> flask.Response:

@@ -8,7 +8,7 @@ from shared.asking.requests import NodeRequests
 from viewer_server.api import export
 from viewer_server.api.alerts.alerts import Alerts
 from viewer_server.api.asked import Asked
-from viewer_server.api.calendars import Calendars
+from viewer_server.api.calendar.admin import Calendars
 from viewer_server.api.cameras import CameraAdmin
 from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.labelling import Labelling

@@ -27,7 +27,9 @@ from shared.wire.messages import (
     Zones,
     ZoneState,
 )
-from viewer_server.api import calendars, cameras
+from viewer_server.api import cameras
+from viewer_server.api.calendar import admin as calendars
+from viewer_server.api.calendar.ahead import Ahead
 from viewer_server.api.rules import said as rules
 from viewer_server.api.schemas import alerts, asked, now, past
 from viewer_server.labelling.said import LabelList, LabelPicture, LabelSaved
@@ -68,6 +70,7 @@ TYPES = (
     cameras.CamerasSaved,
     cameras.CameraTried,
     cameras.CamerasFound,
+    Ahead,
     calendars.CalendarList,
     calendars.CalendarSaved,
     calendars.ModeSet,

@@ -5,12 +5,14 @@ A long range is read one stretch of cells after the other, so that it takes time
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from viewer_server.stored.nodes.times import MINUTE_US
+from viewer_server.stored.pauses import Pause, within
 from viewer_server.stored.reading import Reader
 from viewer_server.stored.rollup import EXITED, LOST
 
@@ -19,6 +21,10 @@ F64 = npt.NDArray[np.float64]
 
 CELLS_AT_ONCE = 10_000
 """How many cells are in memory at the same time."""
+
+
+NEARLY_ALL = 0.98
+"""The share of a cell that must be paused for nothing to be known of it."""
 
 
 class Rows(NamedTuple):
@@ -81,12 +87,16 @@ class Inside:
         db: To read from.
         place: The zone.
         node: The zone's node.
+        pauses: When it counted nothing: nothing is known of these times.
     """
 
-    def __init__(self, db: Reader, place: int, node: str) -> None:
+    def __init__(self, db: Reader, place: int, node: str, pauses: Sequence[Pause] = ()) -> None:
         self._db = db
         self._place = place
         self._node = node
+        self._pauses: dict[int, list[Pause]] = {}
+        for pause in pauses:
+            self._pauses.setdefault(pause.session, []).append(pause)
         self._levels: dict[int, int] = {}
 
     def cells(self, rows: Rows, begin_us: int, count: int, cell_us: int) -> tuple[F64, F64]:
@@ -122,6 +132,9 @@ class Inside:
             found = _occupied(
                 changes, into, level, low * cell_us, (first_us - begin_us, last_us - begin_us), cell_us
             )
+            if session in self._pauses:
+                begin = begin_us + low * cell_us
+                found = _counted(*found, within(self._pauses[session], begin, high - low, cell_us))
             area[part] += found[0]
             covered[part] += found[1]
         return area, covered
@@ -147,6 +160,16 @@ def _occupied(
     # `area` reaches to the end of the cell; the part after the session's end is subtracted.
     inside = before * covered + area - net * (begins + cell_us - ends)
     return np.where(covered > 0, np.maximum(inside, 0), 0), covered
+
+
+def _counted(area: F64, covered: F64, paused: F64) -> tuple[F64, F64]:
+    """Area and covered time of cells, without the time in which nothing was counted.
+
+    A cell with next to no time left is left out: what is left of it is rounding.
+    """
+    left = covered - paused
+    known = left > (1 - NEARLY_ALL) * covered
+    return np.where(known, area, 0), np.where(known, left, 0)
 
 
 def _net_before(db: Reader, place: int, session: int, start_us: int) -> int:

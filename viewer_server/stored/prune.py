@@ -93,7 +93,7 @@ class Pruner:
     def drop_node(self, node: str) -> None:
         """Delete everything of a node that gives way to a new one."""
         mine = "place IN (SELECT id FROM places WHERE node = ?)"
-        for table in ("flow", "stays", "standings"):
+        for table in ("flow", "stays", "standings", "pauses"):
             self._db.execute(f"DELETE FROM {table} WHERE {mine}", (node,))  # noqa: S608 - ours
         for table in ("events", "marks", "places", "sessions"):
             self._db.execute(f"DELETE FROM {table} WHERE node = ?", (node,))  # noqa: S608 - ours

@@ -24,6 +24,7 @@ from shared.wire.messages import Event, ZoneState
 from viewer_server.stored.nodes.ledger import Ledger
 from viewer_server.stored.nodes.places import Places
 from viewer_server.stored.nodes.times import HOUR_US, MINUTE_US
+from viewer_server.stored.pauses import Pauses
 
 ENTERED, EXITED, LOST = 1, 2, 3
 SHORTEST_S = 0.1
@@ -92,11 +93,13 @@ class Rollup:
         self._db, self._places, self._ledger = db, places, ledger
         self._max_seen = max(MAX_SEEN, OF_A_NODE * nodes)
         self._max_standings = max(MAX_STANDINGS, OF_A_NODE * nodes)
+        self._pauses = Pauses(db, ledger, self._max_standings)
         self.reset()
 
     def reset(self) -> None:
         """Forget what is cached: a rolled back transaction may have removed it from the tables."""
         self._places.reset()
+        self._pauses.reset()
         self._standings: dict[tuple[int, int], _Standing] = {}
         self._changed: set[tuple[int, int]] = set()
         self._seen: set[tuple[int, ...]] = set()
@@ -116,9 +119,15 @@ class Rollup:
         Returns:
             The columns occurred_us, place, session, label, flow and dwell_ms of its row.
         """
-        kind = "line" if event.type == "line_crossed" else "zone" if event.zone else ""
+        # An alert has the zone and direction of what caused it.
+        kind = "line" if event.direction is not None else "zone" if event.zone else ""
         place = self._places.place(event.node, event.camera, event.zone or "", kind)
         session = self._places.session(event.node, event.session, event.occurred_us)
+        if event.problem is not None and event.occurred_us >= since_us:
+            if event.type == "problem_started":
+                self._pauses.begin(event.node, place, session, event.problem, event.occurred_us)
+            elif event.type == "problem_ended":
+                self._pauses.end(place, session, event.problem, event.occurred_us)
         flow = _flow(event)
         dwell_s = None if event.dwell_s is None else min(event.dwell_s, LONGEST_S)
         dwell_ms = None if dwell_s is None else round(dwell_s * 1000)
@@ -136,6 +145,7 @@ class Rollup:
         """Note the numbers that a node publishes, of a frame that was captured at a believed time."""
         session = self._places.session(state.node, state.session, at_us)
         place = self._places.place(state.node, state.camera, state.zone, state.kind)
+        self._pauses.told(state.node, place, session, state.paused, at_us)
         # Zeros of a camera that gives no frames say nothing about who is inside.
         if state.kind != "zone" or not state.watched:
             return

@@ -8,7 +8,7 @@ import sqlite3
 from shared.errors import MessageError
 from shared.wire.messages import Event, decode, encode, now_us
 from viewer_server.quotas import Quotas
-from viewer_server.stored import handover
+from viewer_server.stored import handover, pauses
 from viewer_server.stored.nodes.ledger import EVENT_BYTES
 from viewer_server.stored.nodes.places import Places
 from viewer_server.stored.nodes.times import EARLIEST_US, HOUR_US, MINUTE_US, corrected
@@ -59,6 +59,8 @@ CREATE TABLE IF NOT EXISTS nodes (
 CREATE TABLE IF NOT EXISTS gone (place INTEGER PRIMARY KEY, heir INTEGER NOT NULL);
 """
     + handover.SCHEMA
+    + ";"
+    + pauses.SCHEMA
 )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from viewer_server.stored.cells import CELLS_AT_ONCE, Inside, Steps, read_events, read_minutes
 from viewer_server.stored.nodes.times import HOUR_US, MINUTE_US
+from viewer_server.stored.pauses import Pause, read_pauses, within
 from viewer_server.stored.reading import Reader
 from viewer_server.stored.rollup import EXITED, LOST, bin_begins_s, bin_of
 
@@ -16,6 +17,7 @@ FINE_US = 10_000_000
 FINE_UP_TO_US = 2 * HOUR_US
 """Ranges up to this long are read from the events themselves, in cells of 10 s instead of a minute."""
 MAX_POINTS = 1000
+MAX_PAUSES = 500
 STEPS_S = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
@@ -27,6 +29,19 @@ class Place(NamedTuple):
     camera: str
     zone: str
     kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesPause:
+    """A span of time within a series.
+
+    Attributes:
+        reason: "schedule", or what was wrong with the camera's picture.
+    """
+
+    from_us: int
+    to_us: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +57,9 @@ class Series:
         occupancy_mean: Mean number inside; None where nothing is known, and for lines.
         occupancy_peak: Mean of the step's busiest cell.
         cell_s: Length of a cell: 10 or 60.
+        paused_s: Seconds of each step in which it counted nothing, off schedule or for the camera's problem.
+        pauses: When that was; of more than 500 spans the last 500.
+        problems: When the camera's picture could not be trusted, whether it counted or not; as many.
     """
 
     start_us: list[int]
@@ -52,6 +70,9 @@ class Series:
     occupancy_mean: list[float | None]
     occupancy_peak: list[float | None]
     cell_s: int
+    paused_s: list[float]
+    pauses: list[SeriesPause]
+    problems: list[SeriesPause]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +144,10 @@ def series(
     fine = short and _events_reach(db, place, start_us)
     cell_us = FINE_US if fine or step_us % MINUTE_US else MINUTE_US
     sums = Steps(steps, step_us // cell_us)
+    end_us = start_us + steps * step_us
+    pauses = [] if place is None else read_pauses(db, place.id, start_us, end_us)
     if place is not None:
-        inside = Inside(db, place.id, place.node)
+        inside = Inside(db, place.id, place.node, pauses)
         read = read_minutes if cell_us == MINUTE_US else read_events
         count = steps * step_us // cell_us
         for first in range(0, count, CELLS_AT_ONCE):
@@ -140,6 +163,9 @@ def series(
         occupancy_mean=sums.mean(),
         occupancy_peak=sums.peak(),
         cell_s=cell_us // 1_000_000,
+        paused_s=(within(pauses, start_us, steps, step_us) / 1e6).round(1).tolist(),
+        pauses=_shown(pauses, start_us, end_us),
+        problems=_shown(_of_camera(db, place, start_us, end_us), start_us, end_us),
         **{name: values.tolist() for name, values in sums.counts.items()},
     )
 
@@ -188,6 +214,19 @@ def stays(db: Reader, place: Place | None, from_us: int, to_us: int) -> StayLeng
             for index in range(min(counts), max(counts) + 1)
         ],
     )
+
+
+def _of_camera(db: Reader, place: Place | None, start_us: int, end_us: int) -> list[Pause]:
+    """When the picture of a place's camera could not be trusted."""
+    camera = None if place is None else find(db, place.node, place.camera, "")
+    return [] if camera is None else read_pauses(db, camera.id, start_us, end_us)
+
+
+def _shown(pauses: list[Pause], start_us: int, end_us: int) -> list[SeriesPause]:
+    return [
+        SeriesPause(from_us=max(one.from_us, start_us), to_us=min(one.to_us, end_us), reason=one.reason)
+        for one in pauses[-MAX_PAUSES:]
+    ]
 
 
 def _quantile(counts: dict[int, int], rank: float) -> float:

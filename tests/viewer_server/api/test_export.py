@@ -11,14 +11,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viewer_server.api.export import series_csv
+from viewer_server.stored.series import SeriesPause
 
-EMPTY: dict[str, Any] = {name: [0] for name in ("entered", "exited", "lost", "occupancy_mean")}
+EMPTY: dict[str, Any] = {
+    **{name: [0] for name in ("start_us", "entered", "exited", "lost", "occupancy_mean", "paused_s")},
+    "step_s": 60,
+    "pauses": [],
+}
 
 
 def cell(text: str) -> str:
     """What the table says for a text."""
-    table = series_csv({"start_us": [0], **EMPTY, "occupancy_peak": [text]}).get_data(as_text=True)
-    return list(csv.reader(io.StringIO(table, newline="")))[1][-1]
+    table = series_csv({**EMPTY, "occupancy_peak": [text]}).get_data(as_text=True)
+    return list(csv.reader(io.StringIO(table, newline="")))[1][5]
+
+
+def test_a_step_says_how_long_and_why_nothing_was_counted() -> None:
+    spans = ((0, 1, "frozen"), (60_000_000, 70_000_000, "moved"), (70_000_000, 90_000_000, "schedule"))
+    pauses = [SeriesPause(from_us=from_us, to_us=to_us, reason=why) for from_us, to_us, why in spans]
+    steps = {name: [0, 0] for name in EMPTY} | {
+        "start_us": [60_000_000, 120_000_000], "occupancy_peak": [None, 1.5], "paused_s": [30.0, 0.0],
+        "step_s": 60, "pauses": pauses,
+    }  # fmt: skip
+    table = series_csv(steps).get_data(as_text=True).splitlines()
+    assert table[0].endswith("occupancy_peak,paused_s,paused")
+    assert [row.split(",", 5)[5] for row in table[1:]] == [",30.0,moved schedule", "1.5,0.0,"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from shared.wire.messages import Event, EventType, ZoneState, encode
+from shared.wire.messages import Event, EventType, PauseReason, ZoneState, encode
 from viewer_server.config import HistorySettings
 from viewer_server.quotas import Quotas
 from viewer_server.stored import rollup, series
@@ -199,6 +199,92 @@ def test_with_many_nodes_the_zones_of_each_are_remembered(monkeypatch: pytest.Mo
         for state in told:
             sums.told(state, T0 + MINUTE_US)
     assert asked == []
+
+
+def test_a_pause_is_no_zero_and_says_why(path: Path) -> None:
+    scene = Scene("s", [(T0, T0 + 2 * MINUTE_US, True)])
+    later = scene.event("zone_entered", T0 + 6 * MINUTE_US)
+    told: list[tuple[float, PauseReason | None]] = [
+        (2.0, "moved"),
+        (3.5, "moved"),
+        (4.0, "schedule"),
+        (5.5, None),
+        (7.0, None),
+    ]
+    states = [
+        dataclasses.replace(numbers("s", int(T0 + at * MINUTE_US), int(at >= 7)), paused=why)
+        for at, why in told
+    ]
+    database = stored(
+        path, *scene.events(), later, states=(*states, states[0])
+    )  # a standby broker repeats one
+    found = read(database, T0, T0 + 7 * MINUTE_US, 60)
+    assert found.occupancy_mean == [1.0, 1.0, None, None, None, 0.0, 1.0]
+    assert found.paused_s == [0, 0, 60, 60, 60, 30, 0]
+    assert [(one.from_us, one.to_us, one.reason) for one in found.pauses] == [
+        (T0 + 2 * MINUTE_US, T0 + 4 * MINUTE_US, "moved"),
+        (T0 + 4 * MINUTE_US, T0 + 5 * MINUTE_US + MINUTE_US // 2, "schedule"),
+    ]
+    assert sum(read(database, T0, T0 + 7 * MINUTE_US, 420).paused_s) == 210
+
+
+def test_a_pause_without_an_end_lasts_as_long_as_its_session_is_heard(path: Path) -> None:
+    before = dataclasses.replace(numbers("first", T0, 0), paused="schedule")
+    heard = dataclasses.replace(before, captured_us=T0 + 2 * MINUTE_US)
+    after = numbers("second", T0 + 4 * MINUTE_US, 0)
+    found = read(stored(path, states=(before, heard, after)), T0, T0 + 6 * MINUTE_US, 60)
+    assert found.paused_s == [60, 60, 0, 0, 0, 0]
+
+
+def test_problems_of_the_camera_are_marked_beside_what_it_counted(path: Path) -> None:
+    about: dict[str, Any] = {"zone": None, "label": None, "problem": "low_rate"}
+    events = [
+        event("zone_entered", T0),
+        event("problem_started", T0 + MINUTE_US, **about),
+        event("problem_ended", T0 + 2 * MINUTE_US, **about),
+        event("problem_ended", T0 + 3 * MINUTE_US, **about),  # of one that began before the history
+    ]
+    found = read(stored(path, *events), T0, T0 + 3 * MINUTE_US, 60)
+    assert (found.entered, found.paused_s, found.pauses) == ([1, 0, 0], [0, 0, 0], [])
+    [problem] = found.problems
+    assert (problem.from_us, problem.to_us, problem.reason) == (
+        T0 + MINUTE_US,
+        T0 + 2 * MINUTE_US,
+        "low_rate",
+    )
+
+
+def test_pauses_age_with_the_sums(path: Path) -> None:
+    states = [
+        dataclasses.replace(numbers("s", T0 + n * MINUTE_US, 0), paused="schedule" if n % 2 else None)
+        for n in range(9)
+    ]
+    now_us = T0 + 10 * MINUTE_US
+    clock = iter(float(s) for s in range(0, 100_000, 100))
+    with History(
+        HistorySettings(path=str(path), max_age_days=1), lambda: next(clock), wall_us=lambda: now_us
+    ) as history:
+        for state in states:
+            history.hear(state)
+        history.commit()
+        with Database(path).reading() as db:
+            assert db.execute("SELECT count(*) FROM pauses").fetchone() == (4,)
+        now_us += 48 * HOUR
+        for _ in range(4):
+            history.hear(numbers("later", now_us, 0))
+            history.commit()
+        with Database(path).reading() as db:
+            assert db.execute("SELECT count(*), (SELECT sum(sums) FROM nodes) FROM pauses").fetchone() == (
+                0,
+                0,
+            )
+
+
+def test_an_alert_about_a_line_does_not_make_it_a_zone(path: Path) -> None:
+    database = stored(path, event("alert", T0, direction="in"), event("line_crossed", T0, direction="in"))
+    with database.reading() as db:
+        assert [place.kind for place in series.places(db)] == ["line"]
+    assert read(database, T0, T0 + MINUTE_US, 60).entered == [1]
 
 
 def test_a_line_counts_and_is_never_occupied(path: Path) -> None:

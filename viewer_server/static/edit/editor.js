@@ -1,7 +1,7 @@
 // Edits the zones, lines and masks of one camera: the bar below the picture, the panel beside it, and saving.
 
 /**
- * @import { EditedCamera, Kind, Shape, Version } from "../../page"
+ * @import { Definitions, EditedCamera, Kind, Shape, Version } from "../../page"
  */
 
 import { button, byId, element, messageOf } from "../common/dom.js";
@@ -23,6 +23,8 @@ export class Editor {
   /** @type {{root: HTMLElement, name: HTMLElement, count: HTMLElement}[]} */
   #rows = [];
   #saving = false;
+  /** @type {(() => Promise<string>) | null} */
+  #then = null; // what follows when the draft is saved; it returns what is said
   #filtersOpen = false;
   #buttons = {
     save: button("Save", () => this.#save(), { class: "button primary" }),
@@ -80,6 +82,19 @@ export class Editor {
     }
   }
 
+  /**
+   * Shows other definitions, as one step that can be undone.
+   * @param {Definitions} definitions
+   * @param {string} hint
+   * @param {() => Promise<string>} then Called once they are saved; it returns what is said.
+   */
+  propose(definitions, hint, then) {
+    this.draft.replace(definitions);
+    this.#then = then;
+    this.#redraw();
+    this.#hint.textContent = hint;
+  }
+
   /** Whether something was drawn or changed that is not saved. */
   get isUnsaved() {
     return this.draft.isChanged || this.#overlay.corners > 0;
@@ -120,7 +135,7 @@ export class Editor {
   /** @param {Shape | undefined} shape */
   #refreshPanel(shape) {
     const { draft } = this;
-    const built = JSON.stringify([draft.selected, draft.shapes.map(({ kind }) => kind), Boolean(shape), this.#stamp, this.tile.canMask, this.tile.canName]);
+    const built = JSON.stringify([draft.selected, draft.shapes.map(({ kind }) => kind), Boolean(shape), this.#stamp, this.tile.canMask, this.tile.canName, this.tile.schedules]);
     if (built !== this.#built) this.#buildPanel(shape);
     this.#built = built;
     this.#rows.forEach((row, index) => {
@@ -150,7 +165,7 @@ export class Editor {
       element("div", { class: "bar" }, button("Draw a line", () => this.draw("line")), button("Draw a zone", () => this.draw("zone")),
         ...(this.tile.canMask ? [button("Draw a mask", () => this.draw("mask"))] : [])),
       element("div", { class: "rows" }, ...this.#rows.map(({ root }) => root)),
-      ...(shape ? [formFor(draft, this.classes(), () => this.#refresh(), this.tile.canName)] : []),
+      ...(shape ? [formFor(draft, this.classes(), () => this.#refresh(), this.tile.canName, this.tile.schedules)] : []),
       ...(this.tile.canMask ? [this.#filters()] : []),
       element("div", { role: "status" }, element("ul", { id: "problems", class: "problems" })),
       element("p", { class: "quiet" }, "A changed zone or line starts counting anew; the others keep their counts. " +
@@ -231,7 +246,8 @@ export class Editor {
     this.#setSaving(true);
     try {
       const saved = await save(this.tile, this.draft.definitions, this.draft.base.version);
-      this.close([`Saved as version ${saved.version}.`, ...saved.warnings.map((text) => `Warning: ${text}.`)].join(" "));
+      const more = await this.#then?.().catch((error) => `But the view is not accepted: ${messageOf(error)}.`);
+      this.close([`Saved as version ${saved.version}.`, more ?? "", ...saved.warnings.map((text) => `Warning: ${text}.`)].filter(Boolean).join(" "));
     } catch (error) {
       this.#setSaving(false);
       this.#say("bad", "Not saved", messageOf(error));

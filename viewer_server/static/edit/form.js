@@ -1,17 +1,19 @@
 // The form for the selected zone, line or mask.
 
 /**
- * @import { Kind, Settings } from "../../page"
+ * @import { EditedCamera, Kind, Settings } from "../../page"
  * @import { Draft } from "./draft.js"
  * @typedef {(key: keyof Settings) => (value: unknown) => void} Setter
+ * @typedef {EditedCamera["schedules"]} Schedules
  */
 
 import { element } from "../common/dom.js";
 import { anchorNames } from "../common/geometry.js";
-import { BLANK, REFUSED } from "../common/names.js";
+import { BLANK, isolated, REFUSED } from "../common/names.js";
 
 /** @type {(keyof Settings)[]} */
-const CAN_BE_NULL = ["loitering_s", "crowd"];
+const CAN_BE_NULL = ["loitering_s", "crowd", "presence", "schedule"];
+const PRESENCE = { on_after_s: 0, off_after_s: 30 };
 const ANCHOR = "bottom_center"; // the node's defaults
 const OVERLAP = 0.5;
 
@@ -65,8 +67,9 @@ export function number(text, value, unit, set, { min = 0, step = "any", max } = 
  * @param {string[]} classes The model's; empty when they are not known.
  * @param {() => void} changed
  * @param {boolean} canName Whether the node keeps names for people.
+ * @param {Schedules} schedules The node's; null: it knows none.
  */
-export function formFor(draft, classes, changed, canName) {
+export function formFor(draft, classes, changed, canName, schedules) {
   const { shape, selected: index } = draft;
   if (!shape) return element("div");
   const { kind, more } = shape;
@@ -80,9 +83,11 @@ export function formFor(draft, classes, changed, canName) {
   };
   const names = kind !== "mask" && canName ? nameFields(draft, changed) : [identifierField("Name", draft, changed)];
   const wanted = classFilter(draft, classes, set("classes"));
-  if (kind === "mask") return element("div", { class: "form" }, ...names, wanted, ...maskFields(more, set));
+  const when = schedules ? [scheduleField(kind, schedules, more, set)] : [];
+  if (kind === "mask") return element("div", { class: "form" }, ...names, wanted, ...when, ...maskFields(more, set));
   const rest = kind === "zone" ? zoneFields(more, set) : [];
-  return element("div", { class: "form" }, ...names, wanted, ...rest, finer(kind, more, set));
+  const presence = kind === "zone" && schedules ? presenceFields(more, set) : [];
+  return element("div", { class: "form" }, ...names, wanted, ...when, ...rest, ...presence, finer(kind, more, set));
 }
 
 /**
@@ -144,6 +149,45 @@ function zoneFields(more, set) {
     number("Loitering after", more.loitering_s, "s", (value) => set("loitering_s")(value || null)),
     number("Crowded from", more.crowd?.count, "objects", crowd, { min: 1, step: 1 }),
   ];
+}
+
+/**
+ * During which schedule a shape counts or holds. One that is no more stays chosen, and counts always.
+ * @param {Kind} kind
+ * @param {NonNullable<Schedules>} schedules
+ * @param {Settings} more
+ * @param {Setter} set
+ */
+function scheduleField(kind, schedules, more, set) {
+  const chosen = more.schedule ?? "";
+  const gone = chosen && !schedules[chosen] ? [element("option", { value: chosen }, `${chosen}, which is not defined`)] : [];
+  const list = element("select", {}, element("option", { value: "" }, "always"), ...gone,
+    ...Object.entries(schedules).map(([id, { name }]) => element("option", { value: id }, isolated(name || id))));
+  list.value = chosen;
+  const row = field(kind === "mask" ? "Holds" : "Counts during", list, (id) => set("schedule")(id || null));
+  if (!Object.keys(schedules).length) row.append(element("a", { class: "quiet", href: "schedules" }, "Make a schedule"));
+  return row;
+}
+
+/**
+ * Whether the zone says that somebody is present, and after how long.
+ * @param {Settings} more
+ * @param {Setter} set
+ */
+function presenceFields(more, set) {
+  let presence = more.presence ?? null;
+  /** @param {Partial<typeof PRESENCE> | null} change */
+  const put = (change) => {
+    presence = change && { ...PRESENCE, ...presence, ...change };
+    set("presence")(presence);
+    for (const one of rows) one.hidden = !presence;
+  };
+  const rows = [
+    number("Present after", presence?.on_after_s ?? PRESENCE.on_after_s, "s occupied", (value) => put({ on_after_s: value ?? PRESENCE.on_after_s })),
+    number("Nobody after", presence?.off_after_s ?? PRESENCE.off_after_s, "s empty", (value) => put({ off_after_s: value ?? PRESENCE.off_after_s })),
+  ];
+  for (const one of rows) one.hidden = !presence;
+  return [tick("Say whether somebody is present", Boolean(presence), (checked) => put(checked ? {} : null)), ...rows];
 }
 
 /**

@@ -7,6 +7,7 @@
  */
 
 import { button, element, messageOf } from "../common/dom.js";
+import { accept } from "../health/notice.js";
 import { showIgnored } from "./ignored.js";
 import { toggles } from "./options.js";
 
@@ -47,6 +48,7 @@ export class CameraPage {
       this.close();
       this.tile = tile;
       tile.root.classList.add("solo");
+      tile.health.onback = () => this.#putBack(tile);
       tile.onpick = (object) => object && this.#select(object.track_id);
       this.#showTools(tile);
       this.refresh();
@@ -62,6 +64,8 @@ export class CameraPage {
     this.#resume();
     tile.root.classList.remove("solo");
     tile.suspects.forget();
+    tile.health.forget();
+    tile.health.onback = undefined;
     tile.tools.replaceChildren();
     tile.onpick = undefined;
     this.tile = null;
@@ -128,6 +132,23 @@ export class CameraPage {
     if (tile !== this.tile) return;
     this.refresh();
     if (tile.zones) this.#editor?.zonesSaved(tile.zones);
+  }
+
+  /**
+   * Shows where zones, lines and masks would be if they moved as the view has: they are looked at before they are saved.
+   * @param {Tile} tile
+   */
+  async #putBack(tile) {
+    const { shift } = tile.health;
+    if (!shift || !tile.zones) return;
+    const [{ putBack }] = await Promise.all([import("../health/back.js"), this.#load(tile)]);
+    if (tile !== this.tile || !tile.zones) return;
+    this.edit();
+    this.#editor?.propose(putBack(tile.zones, shift, tile.aspect), "Here they would be on the new view. Drag what is not right, then save: " +
+      "the node then takes this view for the right one.", async () => {
+      await accept(tile);
+      return "The node takes this view for the right one.";
+    });
   }
 
   /** @param {Tile} tile @param {string} said */

@@ -74,6 +74,7 @@ export function draw(context, picture, detections, over, scale) {
  */
 function spoken(numbers) {
   if (!numbers) return "";
+  if (numbers.paused != null) return "  paused";
   return numbers.kind === "line" ? `  in ${numbers.entered} · out ${numbers.exited}` : `  ${numbers.occupancy}`;
 }
 

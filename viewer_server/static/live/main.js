@@ -10,6 +10,7 @@ import { ServerClock } from "../common/clock.js";
 import { byId } from "../common/dom.js";
 import { Fleet } from "../common/fleet.js";
 import { called, isolated, learnZones, retell } from "../common/names.js";
+import { ModeBar } from "../schedules/mode.js";
 import { CameraPage } from "./camera.js";
 import { Connection } from "./connection.js";
 import { EventFeed } from "./events.js";
@@ -42,6 +43,7 @@ class LivePage {
   #fleet = new Fleet(byId("pager"), () => this.#arrange());
   #arranging = 0;
   #zones = new ZonePanel();
+  #modes = new ModeBar(byId("modes"));
   #events = new EventFeed();
   #camera = new CameraPage((node) => this.#nodes.get(node)?.info?.model.classes ?? []);
   /** @type {About} */
@@ -70,10 +72,7 @@ class LivePage {
     rules: () => {}, // pages of their own show them
     camera_status: (m) => this.#cameraStatus(m),
     health: (m) => {
-      const tile = this.#tiles.get(keyOf(m.node, m.camera));
-      if (!tile) return;
-      tile.health = m.message ?? undefined;
-      tile.refresh();
+      this.#tiles.get(keyOf(m.node, m.camera))?.health.set(m.message);
     },
     zones: (m) => this.#zonesMessage(m),
     suspects: (m) => this.#suspectsMessage(m),
@@ -186,6 +185,7 @@ class LivePage {
     byId("none").hidden = tiles.length > 0 || !this.#fleet.cameras || key !== null;
     byId("scope").hidden = isAll || key !== null;
     showNodes(this.#fleet, this.#nodes);
+    this.#showModes();
     this.#refresh();
     this.#route();
   }
@@ -197,7 +197,16 @@ class LivePage {
     if (tiles.length && (known.status || known.info)) this.#nodes.set(name, known);
     else this.#nodes.delete(name);
     tiles.forEach((tile) => this.#tellTile(tile));
+    if ("mode" in news || "calendar" in news) this.#zones.setTimes(name, known);
     showNodes(this.#fleet, this.#nodes);
+    this.#showModes();
+  }
+
+  /** Shows the modes of the nodes that have cameras on this page. */
+  #showModes() {
+    this.#modes.show(new Map([...this.#nodes].flatMap(([name, { status, calendar, mode }]) =>
+      (calendar && mode && Object.keys(calendar.modes).length
+        ? [/** @type {const} */ ([name, { online: status?.status === "online", calendar, mode }])] : []))));
   }
 
   /** Brings up to date what says names in a sentence. */
@@ -209,10 +218,12 @@ class LivePage {
 
   /** @param {Tile} tile */
   #tellTile(tile) {
-    const { status, info, metrics } = this.#nodes.get(tile.node) ?? {};
+    const { status, info, metrics, calendar } = this.#nodes.get(tile.node) ?? {};
     tile.nodeStatus = status;
     this.#zones.setLive(keyOf(tile.node, tile.camera), tile.isLive);
     tile.canMask = info?.capabilities.includes("masks") ?? false;
+    tile.canAccept = info?.capabilities.includes("health") ?? false;
+    tile.schedules = info?.capabilities.includes("calendar") ? calendar?.schedules ?? {} : null;
     tile.canName = info?.capabilities.includes("names") ?? false;
     tile.metrics = metrics?.cameras[tile.camera];
   }

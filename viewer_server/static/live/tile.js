@@ -2,13 +2,14 @@
 
 /**
  * @import { Box, FrameHeader, Kind, Version } from "../../page"
- * @import { CameraMetrics, CameraStatus, DetectedObject, Health, NodeStatus, ZoneState } from "../../wire"
+ * @import { CameraMetrics, CameraStatus, DetectedObject, NodeStatus, ZoneState } from "../../wire"
  * @import { ServerClock } from "../common/clock.js"
  */
 
 import { context2d, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { called, label } from "../common/names.js";
+import { HealthNotice } from "../health/notice.js";
 import { draw } from "./draw.js";
 import { LookLog } from "./looks.js";
 import { show } from "./options.js";
@@ -79,8 +80,6 @@ export class Tile {
   zones = undefined;
   /** @type {CameraStatus | undefined} */
   status = undefined;
-  /** @type {Health | undefined} */
-  health = undefined;
   /** @type {NodeStatus | null | undefined} */
   nodeStatus = undefined;
   /** @type {string | undefined} */
@@ -89,6 +88,9 @@ export class Tile {
   metrics = undefined;
   canMask = false; // whether the node knows masks: older ones do not
   canName = false; // the same of names for people
+  canAccept = false; // the same of what is wrong with pictures
+  /** @type {Record<string, { name: string | null }> | null} */
+  schedules = null; // the node's, by identifier; null: it knows none
   isKnown = false; // whether everything about the camera has arrived
 
   /**
@@ -103,6 +105,7 @@ export class Tile {
     this.clock = clock;
     this.done = done;
     this.suspects = new SuspectNotice(this, linkTo(node, camera));
+    this.health = new HealthNotice(this, linkTo(node, camera));
     this.root = this.#build();
     new ResizeObserver(() => this.#resize()).observe(this.#canvas);
   }
@@ -121,8 +124,9 @@ export class Tile {
       { class: "tile", "data-node": this.node, "data-camera": this.camera },
       element("header", {},
         element("h2", {}, element("a", { href: linkTo(this.node, this.camera) }, label(this.node, this.camera))),
-        element("span", { class: "quiet" }, label(this.node)), this.#state),
+        element("span", { class: "quiet" }, label(this.node)), this.health.mark, this.#state),
       this.stage,
+      this.health.root,
       this.suspects.root,
       this.tools,
       element("div", { class: "foot" },
@@ -249,6 +253,11 @@ export class Tile {
     return this.root.classList.contains("solo");
   }
 
+  /** The frame's width over its height. */
+  get aspect() {
+    return this.#shown ? this.#shown.bitmap.width / this.#shown.bitmap.height : 16 / 9;
+  }
+
   /** The detections of the frame that is drawn. */
   get detections() {
     return this.#shown?.header.detections;
@@ -297,6 +306,7 @@ export class Tile {
     this.#refreshAge(quiet || this.#paused);
     this.#refreshMore();
     this.suspects.refresh();
+    this.health.refresh(now);
     const about = this.#shown ? `${count} objects in the last picture` : "no picture yet";
     const name = called(this.node, this.camera);
     this.root.setAttribute("aria-label", `Camera ${name}`);
@@ -330,6 +340,7 @@ export class Tile {
     const wrong = this.nodeStatus?.reason;
     if (this.nodeStatus?.status === "offline") return `The node is offline${wrong ? `: ${wrong}` : ""}`;
     if (status === "reconnecting") return `Camera lost since ${time(since / 1000)}${reason ? `: ${reason}` : ""}`;
+    if (status === "paused" && reason) return `Paused since ${time(since / 1000)}: ${reason}`;
     if (status === "ended") return `The source ended at ${time(since / 1000)}`;
     if (this.refused && (quiet || !this.#shown)) return `The viewer refused the newest picture: ${this.refused}`;
     if (!this.#shown) return "Waiting for the first picture";

@@ -2,21 +2,28 @@
 
 /**
  * @import { Definitions } from "../../page"
- * @import { ZoneState } from "../../wire"
- * @typedef {{root: HTMLElement, big: HTMLElement, more: HTMLElement}} Row
+ * @import { Calendar, ModeState, ZoneState } from "../../wire"
+ * @typedef {{root: HTMLElement, big: HTMLElement, more: HTMLElement, path: [string, string, string], numbers: ZoneState | null}} Row
  * @typedef {{section: HTMLElement, zones: Map<string, Row>}} Home
+ * @typedef {{calendar?: Calendar | null, mode?: ModeState | null}} Times Of a node.
  */
 
 import { byId, element } from "../common/dom.js";
 import { duration } from "../common/format.js";
 import { label } from "../common/names.js";
 import { nextOf } from "../common/sorted.js";
+import { short } from "../health/words.js";
+import { clockTime } from "../schedules/words.js";
 
 export class ZonePanel {
   /** @type {string | null} */
   #only = null;
   /** @type {Map<string, number>} */
   #defined = new Map(); // how many zones and lines there are, by "node/camera"
+  /** @type {Map<string, Map<string, string>>} */
+  #schedules = new Map(); // the schedule of each zone and line that has one, by "node/camera"
+  /** @type {Map<string, Times>} */
+  #times = new Map(); // by node
   /** @type {Map<string, Home>} */
   #cameras = new Map(); // by "node/camera"
   /** @type {Map<string, boolean>} */
@@ -34,7 +41,8 @@ export class ZonePanel {
     if (!numbers) return this.#remove(id, name);
     const home = this.#cameras.get(id) ?? this.#addCamera(id, camera, node);
     const row = home.zones.get(name) ?? this.#addZone(home, [node, camera, name]);
-    fill(row, numbers);
+    row.numbers = numbers;
+    this.#fill(row);
     this.#refresh();
   }
 
@@ -46,8 +54,33 @@ export class ZonePanel {
    */
   define(node, camera, definitions) {
     const { zones = {}, lines = {} } = definitions ?? {};
-    this.#defined.set(`${node}/${camera}`, Object.keys(zones).length + Object.keys(lines).length);
+    const id = `${node}/${camera}`;
+    const all = Object.entries({ ...zones, ...lines });
+    this.#defined.set(id, all.length);
+    this.#schedules.set(id, new Map(all.flatMap(([name, { schedule }]) => (schedule ? [[name, schedule]] : []))));
+    this.#cameras.get(id)?.zones.forEach((row) => this.#fill(row));
     this.#refresh();
+  }
+
+  /**
+   * Takes in what a node says of its calendar and mode.
+   * @param {string} node
+   * @param {Times} times
+   */
+  setTimes(node, times) {
+    this.#times.set(node, times);
+    this.#cameras.forEach(({ zones }) => zones.forEach((row) => { if (row.path[0] === node) this.#fill(row); }));
+  }
+
+  /** @param {Row} row */
+  #fill(row) {
+    if (!row.numbers) return;
+    const [node, camera, name] = row.path;
+    const { calendar, mode } = this.#times.get(node) ?? {};
+    const schedule = this.#schedules.get(`${node}/${camera}`)?.get(name);
+    const next = schedule && row.numbers.paused === "schedule" ? mode?.schedules[schedule]?.next_change_us : undefined;
+    const timezone = mode?.timezone ?? calendar?.timezone;
+    fill(row, row.numbers, timezone, next == null ? "" : ` until ${clockTime(next, timezone)}`);
   }
 
   /**
@@ -75,7 +108,7 @@ export class ZonePanel {
    */
   forget(id) {
     this.#cameras.get(id)?.section.remove();
-    for (const map of [this.#cameras, this.#defined, this.#live]) map.delete(id);
+    for (const map of [this.#cameras, this.#defined, this.#live, this.#schedules]) map.delete(id);
     this.#refresh();
   }
 
@@ -84,6 +117,8 @@ export class ZonePanel {
     this.#cameras.clear();
     this.#defined.clear();
     this.#live.clear();
+    this.#schedules.clear();
+    this.#times.clear();
     this.#refresh();
   }
 
@@ -102,7 +137,8 @@ export class ZonePanel {
     const big = element("span", { class: "big" });
     const more = element("span", { class: "more" });
     const root = element("div", { class: "zone", "data-zone": name }, element("span", { class: "name" }, label(...path)), big, more);
-    const row = { root, big, more };
+    /** @type {Row} */
+    const row = { root, big, more, path, numbers: null };
     home.zones.set(name, row);
     home.section.insertBefore(root, nextOf(home.zones, name)?.root ?? null);
     return row;
@@ -129,25 +165,32 @@ export class ZonePanel {
   }
 }
 
-/** @param {Row} row @param {ZoneState} numbers */
-function fill({ root, big, more }, numbers) {
-  if (numbers.kind === "line") {
-    big.replaceChildren(`${numbers.entered}`, small("in"), ` ${numbers.exited}`, small("out"));
-    more.replaceChildren();
-    return;
-  }
-  big.replaceChildren(`${numbers.occupancy}`, small("inside"));
-  root.dataset.occupancy = String(numbers.occupancy);
-  const { dwell, queue } = numbers;
-  const parts = [`${numbers.entered} in, ${numbers.exited} out`];
+/**
+ * @param {Row} row
+ * @param {ZoneState} numbers
+ * @param {string | null | undefined} timezone
+ * @param {string} until When a pause ends, if that is known.
+ */
+function fill({ root, big, more }, numbers, timezone, until) {
+  const { kind, dwell, queue, day, paused } = numbers;
+  const isLine = kind === "line";
+  root.toggleAttribute("data-paused", paused != null);
+  if (!isLine) root.dataset.occupancy = String(numbers.occupancy);
+  if (isLine) big.replaceChildren(`${numbers.entered}`, small("in"), ` ${numbers.exited}`, small("out"));
+  else big.replaceChildren(paused == null ? `${numbers.occupancy}` : "–", small("inside"));
+  const parts = isLine ? [] : [`${numbers.entered} in, ${numbers.exited} out`];
+  if (day) parts.push(`since ${clockTime(day.since_us, timezone)}: ${day.entered} in, ${day.exited} out`);
   if (numbers.occupancy) parts.push(`longest ${duration(dwell.ongoing_max_s)}`);
   if (dwell.completed) parts.push(`average stay ${duration(dwell.average_s)}`);
   if (queue) parts.push(`queue of ${queue.length}, waiting ${duration(queue.wait_average_s)}`);
+  if (numbers.present === false && paused == null) parts.push("nobody present");
   more.replaceChildren(parts.join(" · "));
   const alerts = [];
+  if (paused != null) alerts.push(`paused: ${paused === "schedule" ? `off schedule${until}` : `camera ${short(paused)}`}`);
+  if (numbers.present) alerts.push("somebody present");
   if (numbers.crowded) alerts.push("crowded");
   if (numbers.loitering) alerts.push(`${numbers.loitering} loitering${who(numbers.loitering_ids ?? [])}`);
-  if (alerts.length) more.append(" · ", element("span", { class: "alert" }, alerts.join(", ")));
+  if (alerts.length) more.append(parts.length ? " · " : "", element("span", { class: paused == null ? "alert" : "pause" }, alerts.join(", ")));
 }
 
 /** @param {number[]} ids */

@@ -13,6 +13,7 @@ import { moment } from "./axes.js";
 import { CameraFinder } from "./cameras.js";
 import { FlowChart, LevelChart, sum } from "./charts.js";
 import { Heat } from "./heat.js";
+import { spansOf } from "./pauses.js";
 import { Choice } from "./range.js";
 import { StayChart } from "./stays.js";
 
@@ -57,7 +58,7 @@ class Panel {
     const [series, stays] = await Promise.all([ask("series", cut), kind === "line" ? null : ask("stays", which)]);
     this.#csv.href = address("series.csv", cut);
     this.#json.href = address("series", cut);
-    const steps = { start: series.start_us.map((us) => us / 1000), stepMs: series.step_s * 1000 };
+    const steps = { start: series.start_us.map((us) => us / 1000), stepMs: series.step_s * 1000, ...spansOf(series) };
     this.#flow.set({ ...steps, entered: series.entered, exited: series.exited, lost: series.lost });
     this.#level?.set({ ...steps, mean: series.occupancy_mean, peak: series.occupancy_peak });
     if (stays) this.#stays?.show(stays);

@@ -2,24 +2,30 @@
 
 /**
  * @import { Inner } from "./chart.js"
- * @typedef {{start: number[], stepMs: number, mean: (number | null)[], peak: (number | null)[]}} Level
- * @typedef {{start: number[], stepMs: number, entered: number[], exited: number[], lost: number[]}} Flow
+ * @import { Steps } from "./pauses.js"
+ * @typedef {Steps & {mean: (number | null)[], peak: (number | null)[]}} Level
+ * @typedef {Steps & {entered: number[], exited: number[], lost: number[]}} Flow
  */
 
 import { svg } from "../common/dom.js";
 import { linear, roundTicks, zoneName } from "./axes.js";
 import { TimeChart } from "./chart.js";
+import { pauseAt, PauseMarks, pauseSummary } from "./pauses.js";
 
 let patterns = 0;
+/** @type {[string, string][]} */
+const PAUSES = [["paused", "not counted"], ["problem", "camera's picture not right"]]; // shown where there are any
 
 /**
  * How many are inside: the mean of each step as an area, its busiest moment as a line.
  * @extends {TimeChart<Level>}
  */
 export class LevelChart extends TimeChart {
+  #pauses = new PauseMarks();
+
   /** @param {string} title */
   constructor(title) {
-    super(title, "objects inside", [["mean", "mean"], ["peak", "busiest moment"]]);
+    super(title, "objects inside", [["mean", "mean"], ["peak", "busiest moment"], ...PAUSES]);
   }
 
   /** @override @param {Inner} inner */
@@ -30,8 +36,8 @@ export class LevelChart extends TimeChart {
     const x = this.scaleX(inner);
     const y = linear(0, ticks[ticks.length - 1], inner.y0, inner.y1);
     /** @type {SVGElement[]} */
-    const marks = [...this.grid(ticks, y), ...this.times(x)];
-    if (!known.length) return [...marks, this.empty("Nothing is known of this time")];
+    const marks = [...this.grid(ticks, y), ...this.times(x), ...this.#pauses.draw(this.data, x, inner, this.root)];
+    if (!known.length) return [...marks, this.empty(this.data.paused.length ? "Nothing was counted" : "Nothing is known of this time")];
     for (const [from, to] of runs(mean)) {
       /** @param {(number | null)[]} values */
       const steps = (values) => range(from, to)
@@ -46,25 +52,27 @@ export class LevelChart extends TimeChart {
   /** @override */
   summary() {
     const known = knownOf(this.data.peak);
-    return known.length ? `At the busiest moment ${number(Math.max(...known))} inside.` : "Nothing is known of this time.";
+    const busiest = known.length ? `At the busiest moment ${number(Math.max(...known))} inside.` : "Nothing is known of this time.";
+    return busiest + pauseSummary(this.data);
   }
 
   /** @override @param {number} index */
   says(index) {
     const [mean, peak] = [this.data.mean[index], this.data.peak[index]];
-    if (mean === null) return `${this.when(index)}: not known`;
-    return `${this.when(index)}: ${number(mean)} inside on average, ${number(peak ?? 0)} at the busiest moment`;
+    const paused = pauseAt(this.data, index);
+    if (mean === null) return `${this.when(index)}: ${paused || "not known"}`;
+    return `${this.when(index)}: ${number(mean)} inside on average, ${number(peak ?? 0)} at the busiest moment${paused && `; ${paused}`}`;
   }
 
   /** @override */
   columns() {
-    return [`From (${zoneName()})`, "Mean inside", "Busiest moment"];
+    return [`From (${zoneName()})`, "Mean inside", "Busiest moment", "Not counted"];
   }
 
   /** @override @param {number} index */
   row(index) {
     const cells = [this.data.mean[index], this.data.peak[index]];
-    return [this.when(index), ...cells.map((value) => (value === null ? "–" : number(value)))];
+    return [this.when(index), ...cells.map((value) => (value === null ? "–" : number(value))), pauseAt(this.data, index)];
   }
 }
 
@@ -73,13 +81,14 @@ export class LevelChart extends TimeChart {
  * @extends {TimeChart<Flow>}
  */
 export class FlowChart extends TimeChart {
+  #pauses = new PauseMarks();
   #hatch = `hatch${(patterns += 1)}`;
 
   /** @param {string} title @param {string} unit @param {boolean} hasLost */
   constructor(title, unit, hasLost) {
     /** @type {[string, string][]} */
     const lost = hasLost ? [["lost", "lost sight of, below"]] : [];
-    super(title, unit, [["in", "in, above"], ["out", "out, below"], ...lost]);
+    super(title, unit, [["in", "in, above"], ["out", "out, below"], ...lost, ...PAUSES]);
   }
 
   /** @override @param {Inner} inner */
@@ -92,7 +101,8 @@ export class FlowChart extends TimeChart {
     const y = linear(-most, most, inner.y0, inner.y1);
     const both = [...ticks.slice(1).map((value) => -value), ...ticks];
     /** @type {SVGElement[]} */
-    const marks = [svg("defs", {}, this.#pattern()), ...this.grid(both, y, (value) => String(Math.abs(value))), ...this.times(x)];
+    const marks = [svg("defs", {}, this.#pattern()), ...this.grid(both, y, (value) => String(Math.abs(value))), ...this.times(x),
+      ...this.#pauses.draw(this.data, x, inner, this.root)];
     const width = x(start[0] + stepMs) - x(start[0]);
     const gap = width > 6 ? 1 : 0;
     start.forEach((at, i) => {
@@ -104,8 +114,14 @@ export class FlowChart extends TimeChart {
       bar("out", 0, -exited[i], { fill: `url(#${this.#hatch})` });
       bar("lost", -exited[i], -exited[i] - lost[i]);
     });
-    if (!entered.some(Boolean) && !out.some(Boolean)) marks.push(this.empty("Nothing went in or out"));
+    if (!entered.some(Boolean) && !out.some(Boolean)) marks.push(this.empty(this.#isAllPaused() ? "Nothing was counted" : "Nothing went in or out"));
     return marks;
+  }
+
+  /** Whether no step was counted in as a whole. */
+  #isAllPaused() {
+    const { start, stepMs, paused } = this.data;
+    return start.every((at) => paused.some(({ from, to }) => from < at + stepMs && to > at));
   }
 
   #pattern() {
@@ -116,25 +132,26 @@ export class FlowChart extends TimeChart {
 
   /** @override */
   summary() {
-    return `${sum(this.data.entered)} in, ${sum(this.data.exited)} out, ${sum(this.data.lost)} lost sight of.`;
+    return `${sum(this.data.entered)} in, ${sum(this.data.exited)} out, ${sum(this.data.lost)} lost sight of.${pauseSummary(this.data)}`;
   }
 
   /** @override @param {number} index */
   says(index) {
     const { entered, exited, lost } = this.data;
     const more = lost[index] ? `, ${lost[index]} lost sight of` : "";
-    return `${this.when(index)}: ${entered[index]} in, ${exited[index]} out${more}`;
+    const paused = pauseAt(this.data, index);
+    return `${this.when(index)}: ${entered[index]} in, ${exited[index]} out${more}${paused && `; ${paused}`}`;
   }
 
   /** @override */
   columns() {
-    return [`From (${zoneName()})`, "In", "Out", "Lost sight of"];
+    return [`From (${zoneName()})`, "In", "Out", "Lost sight of", "Not counted"];
   }
 
   /** @override @param {number} index */
   row(index) {
     const { entered, exited, lost } = this.data;
-    return [this.when(index), ...[entered[index], exited[index], lost[index]].map(String)];
+    return [this.when(index), ...[entered[index], exited[index], lost[index]].map(String), pauseAt(this.data, index)];
   }
 }
 

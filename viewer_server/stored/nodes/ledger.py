@@ -159,7 +159,7 @@ class Ledger:
             "SELECT count(*), coalesce(sum(length(payload)), 0) FROM events WHERE node = ?", (node,)
         ).fetchall()
         sums = 0
-        for table in ("flow", "stays"):
+        for table in ("flow", "stays", "pauses"):
             sql = f"SELECT count(*) FROM {table} WHERE place IN (SELECT id FROM places WHERE node = ?)"  # noqa: S608 - ours
             sums += self._db.execute(sql, (node,)).fetchone()[0]
         account = self._accounts[node]

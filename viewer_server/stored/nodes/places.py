@@ -14,7 +14,12 @@ from viewer_server.quotas import Quotas
 from viewer_server.stored.nodes.ledger import Ledger
 from viewer_server.stored.nodes.times import HOUR_US, MINUTE_US
 
-_SUMS = (("flow", "minute", MINUTE_US), ("stays", "hour", HOUR_US))
+_SUMS = (
+    ("flow", "minute", "session", MINUTE_US),
+    ("stays", "hour", "bin", HOUR_US),
+    ("pauses", "began_us", "session", 1),
+)
+"""The tables of sums: the column of their time, another of their key, and the length of a unit of time."""
 
 
 class Places:
@@ -118,7 +123,7 @@ class Places:
             "SELECT id, node FROM places WHERE id > ? ORDER BY id LIMIT ?", (self._tidied, count)
         ).fetchall()
         for place, node in rows:
-            for table, column, length_us in _SUMS:
+            for table, column, _, length_us in _SUMS:
                 sql = f"DELETE FROM {table} WHERE place = ? AND {column}"  # noqa: S608 - ours
                 deleted = self._db.execute(f"{sql} < ?", (place, before_us // length_us)).rowcount
                 deleted += self._db.execute(f"{sql} > ?", (place, after_us // length_us)).rowcount
@@ -129,6 +134,7 @@ class Places:
         removed = self._db.executemany(
             """DELETE FROM places WHERE id = ? AND NOT EXISTS (SELECT 1 FROM flow WHERE place = places.id)
                AND NOT EXISTS (SELECT 1 FROM stays WHERE place = places.id)
+               AND NOT EXISTS (SELECT 1 FROM pauses WHERE place = places.id)
                AND NOT EXISTS (SELECT 1 FROM events WHERE place = places.id)
                AND NOT EXISTS (SELECT 1 FROM gone WHERE heir = places.id)""",
             [(place,) for place, _ in rows],
@@ -143,9 +149,10 @@ class Places:
         """Delete a node's oldest sums, at most so many rows; how many they were."""
         oldest = self._db.execute(
             """SELECT id, coalesce((SELECT min(minute) FROM flow WHERE place = p.id),
-                                   (SELECT min(hour) * 60 FROM stays WHERE place = p.id)) AS minute
+                                   (SELECT min(hour) * 60 FROM stays WHERE place = p.id),
+                                   (SELECT min(began_us) / ? FROM pauses WHERE place = p.id)) AS minute
                FROM places p WHERE node = ? AND minute IS NOT NULL ORDER BY minute LIMIT 1""",
-            (node,),
+            (MINUTE_US, node),
         ).fetchone()
         return 0 if oldest is None else self._delete_sums(node, oldest[0], rows)
 
@@ -212,8 +219,7 @@ class Places:
 
     def _delete_sums(self, node: str, place: int, rows: int) -> int:
         done = 0
-        for table, column, _ in _SUMS:
-            key = "session" if table == "flow" else "bin"
+        for table, column, key, _ in _SUMS:
             done += self._db.execute(
                 f"""DELETE FROM {table} WHERE place = ? AND ({column}, {key}) IN
                     (SELECT {column}, {key} FROM {table} WHERE place = ? ORDER BY 1, 2 LIMIT ?)""",  # noqa: S608 - ours

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
+from shared import typed
 from shared.asking.requests import NodeRequests
-from shared.wire.messages import Calendar, CalendarDefinition, Count, Id, ModeState, Text
+from shared.definitions.calendar import refuse_nonsense
+from shared.errors import ConfigError
+from shared.wire.messages import Calendar, CalendarDefinition, Count, Id, ModeState, Text, now_us
 from viewer_server.api import find
 from viewer_server.api.asked import asked_of, body_as, checked
+from viewer_server.api.calendar.ahead import Ahead, AheadQuery, ahead
 from viewer_server.api.endpoint import Endpoint, Refused
 from viewer_server.api.newest import messages
 from viewer_server.api.schemas.common import FindQuery, Moment, Nothing
@@ -121,6 +126,9 @@ class Calendars:
                      method="POST", body=CalendarChange, asks_node=True),
             Endpoint("/calendars/<node>/mode", self.set_mode, Nothing, ModeSet, "Set the mode of a node",
                      method="POST", body=ModeChange, asks_node=True),
+            Endpoint("/calendars/ahead", self.calendar_ahead, Nothing, Ahead,
+                     "When schedules are active, and which mode holds, in the days to come",
+                     method="POST", body=AheadQuery),
             Endpoint("/cameras/<node>/<camera>/accept", self.accept_view, Nothing, ViewAccepted,
                      "Say that a camera's view is right as it is now",
                      method="POST", body=Nothing, asks_node=True),
@@ -154,6 +162,18 @@ class Calendars:
         """Set the mode."""
         self._check(node, "calendar")
         return checked(ModeSet, asked_of(self._requests, node, "mode.set", body_as(ModeChange)))
+
+    def calendar_ahead(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
+        """What a calendar would mean; nothing is saved and no node is asked."""
+        try:
+            wanted = typed.convert(body_as(AheadQuery), AheadQuery)
+            zone = wanted.calendar.timezone or wanted.timezone
+            calendar = replace(wanted.calendar, timezone=zone)
+            refuse_nonsense(calendar)
+            from_us = now_us() if wanted.from_us is None else wanted.from_us
+            return msgspec.to_builtins(ahead(calendar, from_us, wanted.days))  # type: ignore[no-any-return]
+        except (ConfigError, OverflowError) as error:
+            raise Refused(422, str(error)) from None
 
     def accept_view(self, query: Nothing, node: str, camera: str) -> dict[str, Any]:  # noqa: ARG002
         """Have a node take a camera's view for the right one."""

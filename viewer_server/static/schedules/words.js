@@ -1,0 +1,119 @@
+// Times and schedules of a node in words, in the node's own time zone.
+
+/**
+ * @import { Calendar, ModeState } from "../../wire"
+ * @typedef {Calendar["schedules"][string]} Schedule
+ * @typedef {Schedule["spans"][number]} Span
+ */
+
+const SOON_MS = 43_200_000; // a moment within half a day is told by its time alone
+
+/** @type {Map<string, Intl.DateTimeFormat>} */
+const formats = new Map();
+
+/**
+ * A format in a time zone; one that the browser does not know, or null, is the browser's own.
+ * @param {string | null | undefined} timezone
+ * @param {Intl.DateTimeFormatOptions} options
+ */
+function formatOf(timezone, options) {
+  const key = JSON.stringify([timezone, options]);
+  const known = formats.get(key);
+  if (known) return known;
+  let made;
+  try {
+    made = new Intl.DateTimeFormat(undefined, { ...options, timeZone: timezone ?? undefined });
+  } catch {
+    made = new Intl.DateTimeFormat(undefined, options);
+  }
+  formats.set(key, made);
+  return made;
+}
+
+/**
+ * Time of day in the node's time zone, with the day where it is not near.
+ * @param {number} us Microseconds since 1970.
+ * @param {string | null | undefined} timezone
+ * @param {number} now Milliseconds since 1970.
+ */
+export function clockTime(us, timezone, now = Date.now()) {
+  const isNear = Math.abs(us / 1000 - now) < SOON_MS;
+  /** @type {Intl.DateTimeFormatOptions} */
+  const day = isNear ? {} : { weekday: "short", day: "numeric", month: "short" };
+  return formatOf(timezone, { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(us / 1000);
+}
+
+/**
+ * A moment's date and weekday, such as "Mon, 3 Aug".
+ * @param {number} us
+ * @param {string | null | undefined} timezone
+ */
+export const dayName = (us, timezone) => formatOf(timezone, { weekday: "short", day: "numeric", month: "short" }).format(us / 1000);
+
+/**
+ * What holds now and when it changes, such as "active until 18:00".
+ * @param {ModeState["schedules"][string] | undefined} state
+ * @param {string | null | undefined} timezone
+ */
+export function stateOf(state, timezone) {
+  if (!state) return "not known";
+  const until = state.next_change_us == null ? (state.active ? ", and no change within a year" : ", not within a year")
+    : ` until ${clockTime(state.next_change_us, timezone)}`;
+  return `${state.active ? "active" : "not active"}${until}`;
+}
+
+/**
+ * What people call a mode or a schedule.
+ * @param {Calendar["modes"] | Calendar["schedules"]} all
+ * @param {string} id
+ */
+export const calledOf = (all, id) => all[id]?.name || id;
+
+export const DAYS = /** @type {const} */ (["mon", "tue", "wed", "thu", "fri", "sat", "sun"]);
+const MONDAY = Date.UTC(2024, 0, 1);
+const weekday = new Intl.DateTimeFormat("en", { weekday: "short", timeZone: "UTC" });
+
+/** @param {number} index 0 for Monday. */
+export const dayCalled = (index) => weekday.format(MONDAY + index * 86_400_000);
+
+/**
+ * Days of the week, such as "Mon to Fri" or "every day".
+ * @param {readonly string[]} days Empty: all.
+ */
+export function daysOf(days) {
+  const chosen = DAYS.flatMap((day, index) => (days.includes(day) ? [index] : []));
+  if (!chosen.length || chosen.length === 7) return "every day";
+  const runs = chosen.filter((index) => !chosen.includes(index - 1)).map((from) => {
+    let to = from;
+    while (chosen.includes(to + 1)) to += 1;
+    return to > from + 1 ? `${dayCalled(from)} to ${dayCalled(to)}` : [from, ...(to > from ? [to] : [])].map(dayCalled).join(", ");
+  });
+  return runs.join(", ");
+}
+
+/**
+ * A moment of a day in words, such as "30 min before sunset".
+ * @param {string} moment As on the wire.
+ */
+export function momentOf(moment) {
+  const found = moment.match(/^(sunrise|sunset)(?:([+-])(\d+))?$/);
+  if (!found) return moment;
+  const [, which, sign, minutes] = found;
+  return Number(minutes ?? 0) ? `${Number(minutes)} min ${sign === "-" ? "before" : "after"} ${which}` : which;
+}
+
+/** @param {Span} span */
+export function spanOf({ days, start, end }) {
+  const isAll = start === "00:00" && end === "24:00";
+  return `${daysOf(days)}${isAll ? "" : ` ${momentOf(start)} to ${momentOf(end)}`}`;
+}
+
+/**
+ * A schedule's week in words.
+ * @param {Schedule} schedule
+ */
+export function weekOf({ spans, exceptions }) {
+  const week = spans.map(spanOf).join("; ") || "always";
+  const days = exceptions.length;
+  return `${week}${days ? `; other times on ${days} ${days === 1 ? "date" : "dates"}` : ""}`;
+}
