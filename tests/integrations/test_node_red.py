@@ -155,6 +155,14 @@ def test_what_is_late_or_comes_again_alerts_nobody(lab: Lab) -> None:
     assert lab.phone.titles() == ["person in at once (box)", "person in at end (box)"]
 
 
+def test_an_alert_of_a_rule_says_its_text(lab: Lab) -> None:
+    lab.phone.taken.clear()
+    alert = {"rule": "till", "severity": "warning", "text": "Six wait at the till", "trigger": "occupancy"}
+    lab.crosses(type="alert", direction=None, zone="till", alert=alert)
+    wait_until(ends_with(lab, "till"))
+    assert lab.phone.titles() == ["Six wait at the till (box)"]
+
+
 def test_a_picture_may_come_after_its_event_or_not_at_all(lab: Lab) -> None:
     lab.phone.taken.clear()
     topic = topics.SNAPSHOT.path(PREFIX, **CAMERA, track="777")
