@@ -9,6 +9,8 @@ from typing import Any
 
 from shared.clock import FOLLOWED_NS
 from shared.conformance import numbers
+from shared.conformance.alerts import Alerts, event_problems
+from shared.conformance.delivery import delivery_problems, property_problems
 from shared.conformance.naming import said_of
 from shared.conformance.pairing import ArrivedPicture, Pairing
 from shared.errors import MessageError
@@ -82,6 +84,7 @@ class _Stream:
     captured_us: int = 0
     seq: int = 0
     dropped: int = 0
+    version: int = 0
     reported: int | None = None
     zone: ZoneState | None = None
     events: dict[str | int, None] = field(default_factory=dict)
@@ -104,38 +107,6 @@ def _latest(before_us: int, now_us: int) -> int:
     return before_us if _ran_back(before_us, now_us) else now_us
 
 
-def delivery_problems(
-    row: topics.Topic, received: Received, *, as_published: bool = True, qos: bool = True
-) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the QoS and the retain flag.
-
-    Args:
-        row: The topic's.
-        received: The message.
-        as_published: Whether live messages keep the flag of their publisher, as only MQTT 5 can.
-        qos: Whether they come at the quality of service at which they were published, if it is 0 or 1.
-    """
-    if qos and received.qos < row.qos:
-        yield "QoS too low", f"QoS {received.qos} instead of {row.qos}"
-    if received.retain != row.retain and (as_published or received.retain):
-        yield (
-            "retain flag",
-            "is retained, but must not be" if received.retain else "is not retained, but must be",
-        )
-
-
-def property_problems(row: topics.Topic, received: Received) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the content type and the expiry, which runs down while a message waits."""
-    content_type = "image/jpeg" if row.payload == "jpeg" else "application/json"
-    if received.content_type != content_type:
-        yield "content type", f"{received.content_type or 'none'} instead of {content_type}"
-    expiry = received.expiry_s
-    if row.expiry_s is None and expiry is not None:
-        yield "expiry", f"{expiry} s, but the message must not expire"
-    if row.expiry_s is not None and (expiry is None or expiry > row.expiry_s):
-        yield "expiry", f"{'none' if expiry is None else f'{expiry} s'} instead of at most {row.expiry_s} s"
-
-
 class Checker:
     """Checks messages in the order in which they come.
 
@@ -155,6 +126,7 @@ class Checker:
         self._breaks: dict[tuple[str, str], Break] = {}
         self._streams: dict[tuple[str, str], _Stream] = {}
         self._pairing = Pairing(SETTLED_S)
+        self._alerts = Alerts(SETTLED_S)
         self._lost = self._repeated = self._unnamed = 0
 
     def check(self, received: Received, now_s: float) -> None:
@@ -164,6 +136,7 @@ class Checker:
             received: The message, with the retain flag of its publisher.
             now_s: When it came, in seconds on any clock.
         """
+        self._alerts.passes(now_s)
         found = topics.match(self._prefix, received.topic)
         row, ids = found if found else (None, {})
         self._messages[row.name if row else "unknown"] += 1
@@ -175,6 +148,8 @@ class Checker:
         for picture in self._pairing.finish():
             detail = f"no detections message has seq {picture.seq} or counts it as dropped"
             self._note("thumbnail", "picture of no frame", picture.topic, detail)
+        for topic, kind, detail in self._alerts.finish():
+            self._note("alert", kind, topic, detail)
         return Report(
             dict(self._messages),
             list(self._breaks.values()),
@@ -216,6 +191,9 @@ class Checker:
                 yield "topic and body differ", f"{name} is {value!r} in the topic and {body!r} in the body"
         if isinstance(message, Response) and message.code is not None and message.error is None:
             yield "code without an error", message.code
+        if isinstance(message, Event):
+            yield from event_problems(row, message)
+            self._alerts.check(row, message, received)
         if row is not topics.REQUEST:
             yield from self._order_problems(message, received, now_s)
 
@@ -235,6 +213,11 @@ class Checker:
             yield "published_us runs backwards", f"{message.published_us} after {stream.published_us}"
         if not will:
             stream.published_us = _latest(stream.published_us, message.published_us)
+        version = getattr(message, "version", None)
+        if isinstance(version, int):  # that of definitions: a program's is a text
+            if version < stream.version:
+                yield "version runs backwards", f"{version} after {stream.version}"
+            stream.version = version
         if isinstance(message, FrameMessage):
             before_us = stream.captured_us
             yield from stream.frame(message.seq, message.captured_us)

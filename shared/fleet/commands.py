@@ -18,8 +18,9 @@ from shared.fleet.connect import Fleet, connect
 from shared.fleet.deliver import Delivery
 from shared.fleet.export import export
 from shared.fleet.inventory import Node
-from shared.fleet.plan import NodePlan, as_builtins, plan_node
+from shared.fleet.plan import plan_node
 from shared.fleet.rollout import Pace, Result, Rollout, amount
+from shared.fleet.steps import NodePlan, as_builtins
 from shared.fleet.undo import Undo
 from shared.fleet.wanted.folder import Folder
 from shared.fleet.wanted.globs import check_globs

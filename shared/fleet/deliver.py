@@ -11,8 +11,9 @@ from shared.asking.requests import BadAnswer, Busy, NoAnswer
 from shared.errors import ConfigError, MessageError
 from shared.fleet.inventory import Inventory, Node, wait_for
 from shared.fleet.node_wide import whole_calendar
-from shared.fleet.plan import NodePlan, Step, alike, in_force
+from shared.fleet.plan import in_force
 from shared.fleet.runs import State
+from shared.fleet.steps import NodePlan, Step, alike
 from shared.wire.messages import CameraEdit, Response
 
 COMMANDS = {

@@ -3,73 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Collection, Mapping
+from typing import Any
 
-import msgspec
-
+from shared.definitions.calendar import unknown_schedules
 from shared.definitions.consistent import refuse_contradictions, refuse_shared_names, refuse_too_much
 from shared.definitions.ignored import problems as ignored_problems
 from shared.definitions.problems import problems
 from shared.errors import ConfigError, MessageError
 from shared.fleet.inventory import LIVE, Camera, Node, definitions_of, plain
-from shared.fleet.node_wide import calendar_of, rules_of, wanted_calendar
+from shared.fleet.node_wide import calendar_of, plan_wide, rules_of
+from shared.fleet.steps import ORDER, NodePlan, Step
 from shared.fleet.wanted.folder import Folder, Wanted
 from shared.fleet.wanted.reading import DEFINITIONS
 from shared.wire.messages import Zones
 
-Kind = Literal["cameras", "model", "calendar", "definitions", "rules", "settings"]
-ORDER: tuple[Kind, ...] = ("cameras", "model", "calendar", "definitions", "rules", "settings")
-"""In which order a node is changed: cameras first, because a node may start again for them, and then forgets
-the settings. Zones name schedules of the calendar, and rules name both."""
 DECIMALS = 6
 """Of a live setting; nodes round to as many."""
-RESTARTING = frozenset({"transport", "reader", "max_fps"})
-"""Keys of a camera for which a node starts again."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change of one node.
-
-    Attributes:
-        kind: Which command makes it.
-        camera: Which camera it is about; empty: the node.
-        before: What is in force, by key. Of cameras, by camera first.
-        wanted: What shall be, by the same keys.
-        version: The version that it replaces; None where there are no versions.
-    """
-
-    kind: Kind
-    camera: str
-    before: Mapping[str, Any]
-    wanted: Mapping[str, Any]
-    version: int | None = None
-
-    @property
-    def restarts(self) -> bool:
-        """Whether the node starts again for it."""
-        return self.kind == "cameras" and any(RESTARTING & one.keys() for one in self.wanted.values())
-
-
-@dataclass(frozen=True)
-class NodePlan:
-    """What one node needs.
-
-    Attributes:
-        node: Its identifier.
-        online: Whether it runs.
-        steps: What would change, in the order in which it is done.
-        warnings: What a person should read first.
-        blocked: Why nothing can be said or done; None: it can.
-    """
-
-    node: str
-    online: bool
-    steps: tuple[Step, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
-    blocked: str | None = None
 
 
 def plan_node(node: Node, folder: Folder) -> NodePlan:
@@ -93,32 +43,32 @@ def _plan(node: Node, folder: Folder) -> NodePlan:
     steps: list[Step] = []
     warnings: list[str] = []
     edits: dict[str, Wanted] = {}
+    wide = plan_wide(node, folder.of_node(node.name))
+    places: dict[str, Zones] = {}
     for name in node.listed:
         wanted = folder.of_camera(node.name, name)
         camera = node.cameras.get(name, Camera())
         if wanted.section("camera"):
             edits[name] = wanted
-        if any(key in wanted.values for key in DEFINITIONS):
-            step, found = _definitions(node, name, camera, wanted)
-            steps += [] if step is None else [step]
-            warnings += found
+        changed = any(key in wanted.values for key in DEFINITIONS)
+        if camera.zones and (changed or wide.rules is not None):  # else it is offline, and was never complete
+            now = camera.definitions()
+            then = {key: wanted.values[key] for key in DEFINITIONS if key in wanted.values}
+            places[name] = dataclasses.replace(now, **then)
+            if changed and (step := _definitions(node, name, now, places[name], wanted)):
+                steps.append(step)
+                warnings += [f"{name}: {one}" for one in _doubts(node, places[name], wide.schedules)]
         steps += _settings(name, camera, wanted)
-    blocked = None
     cameras, blocked = _cameras(node, edits)
-    of_node = folder.of_node(node.name)
-    model, no_model = _model(node, of_node)
-    wide, unable = _node_wide(node, of_node)
-    steps = sorted([*cameras, *model, *wide, *steps], key=lambda step: ORDER.index(step.kind))
-    return NodePlan(node.name, node.online, tuple(steps), tuple(warnings), blocked or no_model or unable)
-
-
-def _definitions(node: Node, name: str, camera: Camera, wanted: Wanted) -> tuple[Step | None, list[str]]:
-    if not camera.zones:
-        return None, []  # a node that is offline, and was never complete
-    zones = camera.definitions()
-    after = dataclasses.replace(
-        zones, **{key: wanted.values[key] for key in DEFINITIONS if key in wanted.values}
+    model, no_model = _model(node, folder.of_node(node.name))
+    steps = sorted([*cameras, *model, *wide.steps, *steps], key=lambda step: ORDER.index(step.kind))
+    warnings += wide.doubts(places)
+    return NodePlan(
+        node.name, node.online, tuple(steps), tuple(warnings), blocked or no_model or wide.blocked
     )
+
+
+def _definitions(node: Node, name: str, now: Zones, after: Zones, wanted: Wanted) -> Step | None:
     file = next(wanted.files[key] for key in DEFINITIONS if key in wanted.files)
     try:
         refuse_shared_names(after.zones, after.lines, after.masks)
@@ -126,17 +76,18 @@ def _definitions(node: Node, name: str, camera: Camera, wanted: Wanted) -> tuple
         refuse_too_much(name, after)
     except ConfigError as error:
         raise ConfigError(f"{file}: with what {node.name}/{name} has besides: {error}") from None
-    before, then = definitions_of(zones), definitions_of(after)
-    if before == then:
-        return None, []
+    before, then = definitions_of(now), definitions_of(after)
+    return None if before == then else Step("definitions", name, before, then, now.version)
+
+
+def _doubts(node: Node, after: Zones, schedules: Collection[str]) -> list[str]:
+    """What has no effect in definitions, given the model and the calendar of their node."""
     classes = () if node.info is None else node.info.model.classes
-    warnings = [f"{name}: {one}" for one in _unknown_classes(after, classes)]
-    return Step("definitions", name, before, then, zones.version), warnings
-
-
-def _unknown_classes(after: Zones, classes: tuple[str, ...]) -> list[str]:
-    found = problems(after.zones, after.lines, classes)
-    return found + ignored_problems(after.masks, after.filters, classes)
+    return [
+        *problems(after.zones, after.lines, classes),
+        *ignored_problems(after.masks, after.filters, classes),
+        *unknown_schedules(after.zones, after.lines, after.masks, schedules),
+    ]
 
 
 def _settings(name: str, camera: Camera, wanted: Wanted) -> list[Step]:
@@ -181,34 +132,6 @@ def _model(node: Node, wanted: Wanted) -> tuple[list[Step], str | None]:
     return [Step("model", "", {"sha256": node.info.model.sha256}, {"sha256": sha256})], None
 
 
-def _node_wide(node: Node, wanted: Wanted) -> tuple[list[Step], str | None]:
-    """The steps about a node's calendar and rules, and why there can be none."""
-    steps = []
-    if parts := wanted.section("calendar"):
-        then = wanted_calendar(parts)
-        before = calendar_of(node, then)
-        changed = [key for key in then if not alike({key: before[key]}, {key: then[key]})]
-        if changed:
-            old, new = ({key: one[key] for key in changed} for one in (before, then))
-            version = node.calendar.version if node.calendar else 0
-            steps.append(Step("calendar", "", old, new, version))
-    if "rules" in wanted.values:
-        then, before = {"rules": plain(wanted.values["rules"])}, rules_of(node)
-        if then != before:
-            steps.append(Step("rules", "", before, then, node.rules.version if node.rules else 0))
-    known = () if node.info is None else node.info.capabilities
-    for step in steps:
-        if step.kind not in known:
-            return [], f"its version of Darner knows no {step.kind}"
-    return steps, None
-
-
-def alike(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two states of what a step changes are the same. The first mode is that of every day."""
-    modes = [list(one.get("modes", ())) for one in (first, second)]
-    return first == second and modes[0] == modes[1]
-
-
 def in_force(node: Node, step: Step) -> Mapping[str, Any] | None:
     """What a node has now of what a step changes, by the step's keys; None: it does not say."""
     camera = node.cameras.get(step.camera, Camera())
@@ -241,9 +164,3 @@ def version_of(node: Node, step: Step) -> int | None:
     if step.kind == "rules":
         return node.rules.version if node.rules else 0
     return node.saved.version if step.kind == "cameras" and node.saved is not None else None
-
-
-def as_builtins(plan: NodePlan) -> dict[str, Any]:
-    """A plan as JSON has it."""
-    made: dict[str, Any] = msgspec.to_builtins(plan)
-    return made

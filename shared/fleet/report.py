@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.fleet.inventory import Node
-from shared.fleet.plan import NodePlan, Step
 from shared.fleet.rollout import Result
+from shared.fleet.steps import NodePlan, Step
 from shared.fleet.wanted.reading import DEFINITIONS
 
 MOST_GROUPS = 20

@@ -14,7 +14,7 @@ from shared.errors import ConfigError, OutputError
 from shared.fleet.deliver import Delivery, Outcome
 from shared.fleet.health import Before, complaints, streaming
 from shared.fleet.inventory import Inventory, wait_for
-from shared.fleet.plan import NodePlan
+from shared.fleet.steps import NodePlan
 
 Why = Literal["stopped", "failures"]
 

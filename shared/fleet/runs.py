@@ -22,7 +22,7 @@ import orjson
 from shared import typed
 from shared.errors import ConfigError, OutputError
 from shared.files import PRIVATE, open_new, private_folder
-from shared.fleet.plan import Kind, Step
+from shared.fleet.steps import Kind, Step
 from shared.storage import state_folder
 
 State = Literal["done", "failed", "conflict", "unknown"]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from shared.errors import MessageError
 from shared.fleet.inventory import Node
-from shared.fleet.plan import ORDER, NodePlan, Step, alike, in_force, version_of
+from shared.fleet.plan import in_force, version_of
 from shared.fleet.runs import Record
+from shared.fleet.steps import ORDER, NodePlan, Step, alike
 
 
 class Undo:

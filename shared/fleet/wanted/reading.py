@@ -13,6 +13,7 @@ from shared.definitions.consistent import refuse_contradictions, refuse_shared_n
 from shared.errors import ConfigError
 from shared.fleet.wanted.content import Content
 from shared.fleet.wanted.globs import PATTERN, check_globs, matches
+from shared.rules.texts import refuse_bad_texts
 
 DEFINITIONS = ("zones", "lines", "masks", "filters")
 OF_NODES = {"model": "a model", "calendar": "a calendar", "rules": "a list of rules"}
@@ -95,6 +96,7 @@ def _refuse_nonsense(content: Content, file: str) -> None:
     try:
         refuse_shared_names(zones, lines, masks)
         refuse_contradictions(filters)
+        refuse_bad_texts(content.rules or {})
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
     for problem in [*problems.problems(zones, lines), *ignored.problems(masks, filters)]:

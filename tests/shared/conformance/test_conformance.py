@@ -85,6 +85,18 @@ def event(seq: int, number: int, **body: Any) -> Received:
     return sent(topics.EVENTS, messages.encode(message))
 
 
+ALERT = messages.Alert(rule="r", severity="info", text="x", trigger="stay")
+
+
+def alert(number: int, row: topics.Topic = topics.ALERT, **body: Any) -> Received:
+    known = {"event_id": f"n-s-{number}", "type": "alert", "occurred_us": 1, "alert": ALERT}
+    return sent(row, messages.encode(messages.Event(**frame(number) | known | body)))
+
+
+def rules(version: int) -> Received:
+    return sent(topics.RULES, messages.encode(messages.Rules(**head(), version=version)))
+
+
 def track(seq: int, number: int) -> Received:
     known: dict[str, Any] = {
         "track_id": number,
@@ -184,6 +196,11 @@ BREAKS: list[Any] = [
     ([boxes(5), boxes(6, published_us=900)], "detections", "published_us runs backwards"),
     ([status(number=5), status(number=4)], "status", "published_us runs backwards"),
     ([event(5, 1), event(4, 2)], "events", "seq runs backwards"),
+    ([rules(2), rules(1)], "rules", "version runs backwards"),
+    ([alert(1, type="track_ended", alert=None)], "alert", "no alert"),
+    ([alert(1, topics.EVENTS, alert=None)], "events", "alert and type differ"),
+    ([alert(1, topics.EVENTS, type="loitering")], "events", "alert and type differ"),
+    ([alert(1, topics.EVENTS, alert=None, type="problem_started")], "events", "problem and type differ"),
     ([boxes(5), boxes(5)], "detections", "dropped does not add up"),
     ([boxes(5), boxes(6, dropped=2)], "detections", "dropped does not add up"),
     ([boxes(5, dropped=3), boxes(9, dropped=1)], "detections", "dropped does not add up"),
@@ -225,6 +242,28 @@ def test_a_picture_whose_number_never_comes_is_a_break_after_a_while(
     again = [picture(50, captured_us="1050")] * (1 if others else 4)
     report = checked(wire, [*again, *others], seconds=2.5)
     assert {(found.row, found.kind) for found in report.breaks} == {("thumbnail", "picture of no frame")}
+
+
+@pytest.mark.parametrize(
+    ("between", "kind"),
+    [
+        ([alert(1), alert(1, topics.EVENTS)], None),
+        ([alert(1, topics.EVENTS)], "alert on one topic alone"),
+        ([alert(1)], "alert on one topic alone"),
+        ([alert(1), alert(1, topics.EVENTS, count=7)], "alert differs from its event"),
+        # It was sent again, and then as a late one.
+        ([alert(1), alert(1, topics.EVENTS, historical=True), alert(1, topics.EVENTS)], None),
+    ],
+)
+def test_an_alert_comes_as_it_is_on_both_topics(
+    wire: tuple[Client, Client], between: list[Received], kind: str | None
+) -> None:
+    report = checked(
+        wire, [boxes(1), boxes(2), boxes(3), *between, boxes(4), boxes(5), boxes(6)], seconds=2.5
+    )
+    assert [found.kind for found in report.breaks] == ([] if kind is None else [kind])
+    # When listening begins or ends between the two, nobody is to blame.
+    assert checked(wire, between[:1], seconds=2.5).breaks == []
 
 
 KEPT: list[Any] = [

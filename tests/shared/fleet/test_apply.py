@@ -17,8 +17,9 @@ from shared.fleet import deliver, health, rollout, runs
 from shared.fleet.__main__ import main
 from shared.fleet.connect import Fleet, connect
 from shared.fleet.deliver import Delivery
-from shared.fleet.plan import NodePlan, plan_node
+from shared.fleet.plan import plan_node
 from shared.fleet.rollout import Pace, Result, Rollout
+from shared.fleet.steps import NodePlan
 from shared.fleet.wanted.folder import Folder
 from shared.mqtt.address import MqttSettings
 from shared.wire import topics

@@ -127,6 +127,48 @@ def test_the_calendar_of_an_earlier_run_is_not_taken_for_that_of_a_node_that_sta
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        pytest.param(
+            "rules: {x: {when: {trigger: stay, zones: [tll], for_s: 5}}}", "rule 'x': ", id="no such zone"
+        ),
+        pytest.param(
+            "calendar: {schedules: {gone: {spans: [], exceptions: [{first: 2020-01-01, last: 2040-01-01}]}}}",
+            "schedule 'gone' is not active within a year",
+            id="never active",
+        ),
+        pytest.param(
+            "zones: {a: {polygon: [[0, 0], [1, 0], [1, 1]], schedule: opn}}",
+            "till: zone 'a' counts always: the calendar has no schedule 'opn'; it has open",
+            id="no such schedule",
+        ),
+        pytest.param(
+            "zones: {a: {polygon: [[0, 0], [1, 0], [1, 1]], schedule: night}}\n"
+            "rules: {x: {when: {trigger: stay, zones: [a], for_s: 5}, schedule: night}}\n"
+            "calendar: {schedules: {night: {}}}",
+            None,
+            id="what comes together fits together",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_said_before_anything_is_sent(
+    tmp_path: Path, text: str, says: str | None
+) -> None:
+    plan = plan_node(told(node()), folder(tmp_path, text))
+    assert plan.steps
+    assert len(plan.warnings) == (0 if says is None else 1)
+    assert (says or "") in "".join(plan.warnings)
+
+
+def test_a_calendar_that_nobody_could_follow_is_refused_with_what_the_node_has(tmp_path: Path) -> None:
+    wanted = folder(tmp_path, "calendar: {modes: {shut: {during: closed}}}")
+    with pytest.raises(ConfigError) as error:
+        plan_node(told(node()), wanted)
+    assert str(error.value).startswith("a.yaml: with what shop-1 has besides: calendar.modes.shut.during:")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("rules: {x: {when: {trigger: offline}, text: '{nod} is off'}}", "nod"),
         ("cameras: till\ncalendar: {timezone: UTC}", "calendar: a calendar is that of a whole node"),
         ("cameras: till\nrules: {}", "rules: a list of rules is that of a whole node"),
         ("rules: {x: {when: {trigger: never}}}", "rules.x.when.trigger"),

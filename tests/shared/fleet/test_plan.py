@@ -10,7 +10,8 @@ import pytest
 
 from shared.errors import ConfigError
 from shared.fleet.inventory import Inventory, Node
-from shared.fleet.plan import ORDER, plan_node
+from shared.fleet.plan import plan_node
+from shared.fleet.steps import ORDER
 from shared.fleet.wanted.folder import Folder
 from shared.mqtt.received import Received
 from shared.wire.messages import ZoneDefinition

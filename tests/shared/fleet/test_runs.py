@@ -11,8 +11,8 @@ import pytest
 from shared.errors import ConfigError, OutputError
 from shared.fleet import runs
 from shared.fleet.inventory import Inventory, Node
-from shared.fleet.plan import Step
 from shared.fleet.runs import Head, Journal, Record, State
+from shared.fleet.steps import Step
 from shared.fleet.undo import Undo
 from tests.shared.fleet.simulated import Simulated, known
 
