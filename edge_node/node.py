@@ -165,6 +165,7 @@ class Node:
         parts.homeassistant.announce()
         parts.leftovers.subscribe()
         parts.cameras.announce()
+        parts.announce_calendar()
         parts.rules.tell()
         if not self._config.cameras:
             log.warning("node %s %s", self._config.node, WAITS)
@@ -311,5 +312,5 @@ class Node:
             confidence = parts.live[name].confidence
             for problem in all_problems(parts.definitions[name], detector.class_names, confidence):
                 log.warning("camera %s: %s", name, problem)
-        for problem in parts.rules.warnings():
+        for problem in (*parts.calendar.problems(), *parts.rules.warnings()):
             log.warning("%s", problem)

@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from edge_node.analytics.watch import Analysed
+from edge_node.calendar.commands import Saying
+from edge_node.calendar.running import RunningCalendar
 from edge_node.collect.collector import Collector
 from edge_node.collect.keeper import Source
 from edge_node.collect.looks import SecondLook
@@ -52,10 +54,9 @@ from shared.errors import BrokerError
 from shared.limits import LABEL_LENGTH, clipped
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
-from shared.schedules.timetable import Timetable
 from shared.service.watchdog import Stage
 from shared.wire import messages, topics
-from shared.wire.messages import CalendarDefinition, ModelInfo
+from shared.wire.messages import ModelInfo
 
 if TYPE_CHECKING:
     from edge_node.control.monitored import Monitoring
@@ -113,6 +114,7 @@ class Parts:
             self.monitor = stack.enter_context(Monitor())
             self.collector = stack.enter_context(self._collecting())
             self.live = LiveStore(config)
+            self.calendar = stack.enter_context(RunningCalendar(config, self.live))
             self._define()
             self._build_rules()
             self.publisher = Publisher(
@@ -167,7 +169,19 @@ class Parts:
             Stage("detect", self.commands.look_at_slow),
             Stage("cameras", self.commands.look_at_outward),
             Stage("mqtt", self.client.look),
+            Stage("calendar", self.calendar.keeper.look),
         ]
+
+    def announce_calendar(self) -> None:
+        """Publish calendar and mode, now and whenever they change."""
+        prefix, node = self._config.mqtt.prefix, self._config.node
+        saying = Saying(
+            self.composer.head,
+            lambda topic, payload: self.client.set_state(topic, topic.path(prefix, node=node), payload),
+        )
+        self.calendar.follow(self.alerts, self.rules, self.days)
+        self.calendar.keeper.listen(saying.say)
+        self.calendar.keeper.listen(lambda now: self.homeassistant.set_modes(now.calendar.modes))
 
     def _tell_cameras(self, fields: dict[str, Any]) -> None:
         config = self._config
@@ -218,7 +232,7 @@ class Parts:
         config = self._config
         self.definitions = DefinitionStore(zones_path(config), config.cameras)
         known = {name: self.definitions[name] for name in config.cameras}
-        day_start = Timetable(CalendarDefinition()).day_start
+        day_start = self.calendar.now.timetable.day_start
         self.days = DayBook(known, day_start, self.outbox.days(), messages.now_us())
         self.outbox.add_all([], self.days.rows)
 
@@ -264,6 +278,7 @@ class Parts:
             self.collector,
             self.meter,
         )
+        self.calendar.watch(self.pipeline.watches, self.definitions)
 
     def _build_control(self) -> None:
         """Build the parts that handle incoming messages, and the inbox that hands out the messages."""
@@ -289,6 +304,7 @@ class Parts:
             self.mirror,
             self.rules,
             self.scenes,
+            self.calendar,
         )
         self.guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
         answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
@@ -301,13 +317,27 @@ class Parts:
             self.suspects,
             self.reload.announce_zones,
             lambda: client.room(answer),
+            self.calendar.again,
+            lambda: self.calendar.now.calendar.schedules,
         )
-        self.leftovers = Leftovers(client, config.mqtt.prefix, config.node, self._session, definitions)
+        self.leftovers = Leftovers(
+            client,
+            config.mqtt.prefix,
+            config.node,
+            self._session,
+            definitions,
+            has_calendar=lambda: self.calendar.now.version > 0,
+        )
         self.cameras = CameraCommands(
             config, self._store, self._read, self.reload.apply, self._tell_cameras, self._start_again
         )
-        handlers = {**control.handlers(), **self.cameras.handlers(), **self.rules.handlers()}
-        handlers["reload"] = self.reload.command
+        handlers = {
+            **control.handlers(),
+            **self.cameras.handlers(),
+            **self.calendar.handlers(),
+            **self.rules.handlers(),
+            "reload": self.reload.command,
+        }
         handlers["ping"] = self.guard.watched(handlers["ping"])
         self.commands = Commands(client, config.mqtt.prefix, config.node, self._session, handlers)
         routes = {
@@ -316,7 +346,7 @@ class Parts:
             topics.INTEREST: self.publisher.interests.handle,
             topics.STATUS: self.guard.handle,
             topics.RESPONSE: self.guard.handle,
-            **dict.fromkeys(topics.OF_CAMERAS, self.leftovers.handle),
+            **dict.fromkeys((*topics.OF_CAMERAS, topics.CALENDAR, topics.MODE), self.leftovers.handle),
         }
         self.inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._elsewhere)
         self.late_stages = LateStages(

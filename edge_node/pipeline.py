@@ -284,17 +284,23 @@ class Pipeline:
 
     def _may_go_on(self, camera: str, *, recorded: bool) -> bool:
         """Whether to analyse a frame. In a pause, a film waits, and live frames are dropped."""
-        if self._live[camera].paused:
-            self._publisher.state.camera_status(camera, "paused")
-            self._paused.add(camera)
+        live = self._live
+        if live[camera].paused or live.resting(camera):
+            self._say_paused(camera)
             if not recorded:
                 return False
-            while self._live[camera].paused and not self._stop.wait(0.1):
-                pass
+            while (live[camera].paused or live.resting(camera)) and not self._stop.wait(0.1):
+                self._say_paused(camera)
         if camera in self._paused:
             self._paused.discard(camera)
             self._publisher.state.camera_status(camera, "streaming")
         return True
+
+    def _say_paused(self, camera: str) -> None:
+        schedule = self._live.resting(camera)
+        reason = f"off schedule {schedule}" if schedule and not self._live[camera].paused else None
+        self._publisher.state.camera_status(camera, "paused", reason)
+        self._paused.add(camera)
 
     def _infer(self, index: int) -> None:
         detect, lane = self.detects[index], str(index)

@@ -60,7 +60,7 @@ LEVELS: dict[str, list[str]] = {
         "detect analytics inbound",
         "consolidate days",
         "monitoring rules",
-        "collect mirror models publish",
+        "calendar collect mirror models publish",
         "overview.py discover",
         "pipeline.py",
         "control batch",
@@ -68,6 +68,7 @@ LEVELS: dict[str, list[str]] = {
         "node.py doctor demo.py",
         "__main__.py",
     ],
+    "edge_node/calendar": ["mode_file.py store.py", "keeper.py", "applying.py commands.py", "running.py"],
     "edge_node/discover": [
         "markup.py",
         "patience.py",

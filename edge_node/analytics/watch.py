@@ -85,11 +85,16 @@ class Watch:
         self._hunt, self._changed = hunt, True
         self._last: Analysed | None = None
         self._wanted = self._defined = definitions
+        self._resting = self._rested = frozenset[str]()
         self.pauses = Pauses()
 
     def redefine(self, definitions: Definitions) -> None:
         """Use other definitions from the next frame on. Any thread may call this."""
         self._wanted = definitions
+
+    def rest(self, masks: frozenset[str]) -> None:
+        """Let masks of these names drop nothing from the next frame on. Any thread may call this."""
+        self._resting = masks
 
     @property
     def heatmap(self) -> Heatmap:
@@ -148,6 +153,9 @@ class Watch:
         if (wanted := self._wanted) is not self._defined:  # read once: another thread may replace it now
             definitions = self._defined = wanted
             closed += self._redefine(definitions)
+        if (resting := self._resting) is not self._rested:
+            self._rested = resting
+            closed += self._regate(self._gate.rest(resting))
         if self.pauses.changed:
             for paused in self.pauses.take():
                 closed += self._analytics.pause(paused)
@@ -214,14 +222,17 @@ class Watch:
     def _redefine(self, definitions: Definitions) -> list[Happening]:
         """Use other definitions; what they ignore ends at once, and so do its stays."""
         closed = self._analytics.redefine(definitions.zones, definitions.lines)
-        changed = self._gate.redefine(definitions)
+        return closed + self._regate(self._gate.redefine(definitions))
+
+    def _regate(self, changed: bool) -> list[Happening]:
+        """End what the gate ignores now, if it has changed, and the stays of that."""
         self._changed |= changed
-        if changed and self._last is not None:
-            gone = self._gate.gone(self._last.tracks, self._last.frame)
-            self._tracker.end(gone)
-            self._adopted.end(gone)
-            closed += self._analytics.dismiss(gone.tolist())
-        return closed
+        if not changed or self._last is None:
+            return []
+        gone = self._gate.gone(self._last.tracks, self._last.frame)
+        self._tracker.end(gone)
+        self._adopted.end(gone)
+        return self._analytics.dismiss(gone.tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,6 +293,13 @@ class CameraSettings(Named):
         ),
     ] = field(default_factory=dict)
     suspects: SuspectSettings = field(default_factory=SuspectSettings)
+    schedule: Annotated[
+        Id | None,
+        Meta(
+            description="Schedule of the calendar during which the camera is analysed; at other times it "
+            "is paused. null: always"
+        ),
+    ] = None
     area: Annotated[
         Name | None,
         Meta(

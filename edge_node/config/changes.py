@@ -22,6 +22,7 @@ def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:
     return replace(
         running,
         node_name=wanted.node_name,
+        calendar=wanted.calendar,
         cameras={
             name: _with_live_changes(camera, wanted.cameras.get(name, camera))
             for name, camera in running.cameras.items()
@@ -54,6 +55,7 @@ def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> Camer
         masks=wanted.masks,
         filters=wanted.filters,
         suspects=wanted.suspects,
+        schedule=wanted.schedule,
         area=wanted.area,
     )
 

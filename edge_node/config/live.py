@@ -40,6 +40,7 @@ class LiveStore:
     def __init__(self, config: EdgeConfig) -> None:
         self._lock = threading.Lock()
         self._live: Mapping[str, LiveSettings] = {name: _configured(config, name) for name in config.cameras}
+        self._resting: Mapping[str, str] = {}
         self._tiles = _tiles(config)
 
     def __getitem__(self, camera: str) -> LiveSettings:
@@ -49,6 +50,17 @@ class LiveStore:
             KeyError: There is no such camera.
         """
         return self._live[camera]
+
+    def rest(self, camera: str, schedule: str | None) -> None:
+        """Let a camera rest because a schedule is not active; None: let it work."""
+        with self._lock:
+            if self._resting.get(camera) != schedule:
+                others = {name: one for name, one in self._resting.items() if name != camera}
+                self._resting = others if schedule is None else others | {camera: schedule}
+
+    def resting(self, camera: str) -> str | None:
+        """The schedule off which a camera is; None: it works."""
+        return self._resting.get(camera)
 
     def tiles(self, camera: str) -> TileSettings | None:
         """The current tiles of a camera, which only a reload changes; None: the whole picture.

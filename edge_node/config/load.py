@@ -18,9 +18,10 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source
 from shared import settings
 from shared.configuration import declared
+from shared.definitions import calendar
 from shared.definitions.consistent import refuse_contradictions, refuse_shared_names
 from shared.errors import ConfigError
-from shared.rules.texts import refuse_nonsense
+from shared.rules import texts
 from shared.secrets.known import HIDDEN
 from shared.secrets.redact import redact, redact_address
 
@@ -56,7 +57,8 @@ def configuration(
         base=_only_camera if alone else profiles.base,
         reshape=_leave_out_cameras if alone else partial(laid_over, saved=saved) if saved else None,
     )
-    refuse_nonsense(config.rules)
+    texts.refuse_nonsense(config.rules)
+    calendar.refuse_nonsense(config.calendar)
     for name, camera in config.cameras.items():
         try:
             refuse_shared_names(camera.zones, camera.lines, camera.masks)

@@ -1,9 +1,11 @@
-"""The settings of what a node publishes besides detections, events and state: finished tracks, and ONVIF."""
+"""The settings of what a node publishes besides its own messages: tracks, ONVIF, Home Assistant."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from msgspec import Meta
 
@@ -44,3 +46,44 @@ class OnvifSettings:
             "usual classes; any other class keeps its own name",
         ),
     ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomeAssistantSettings:
+    """Discovery by Home Assistant: the node and every camera become devices there."""
+
+    enabled: Annotated[bool, Meta(description="Publish discovery messages")] = False
+    prefix: Annotated[str, Meta(description="Home Assistant's discovery prefix")] = "homeassistant"
+    viewer_url: Annotated[
+        Label | None,
+        Meta(
+            description="Address of the viewer, such as http://viewer.local:8080, for the link Visit on the "
+            "pages of the devices; null: no link"
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.viewer_url is not None:
+            refuse_no_page(self.viewer_url)
+
+
+def refuse_no_page(url: str) -> None:
+    """Make sure that Home Assistant can link to an address, and may show it to everybody.
+
+    Raises:
+        ValueError: It is no address of a page, or has a password.
+    """
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
+        hides = parts.username is not None or parts.password is not None
+    except ValueError:
+        fits = hides = False
+    if hides:
+        raise ValueError(
+            "viewer_url: everybody who reads the broker would see the login in it: leave the login out"
+        )
+    if not fits:
+        raise ValueError(
+            f"viewer_url: {url!r} is no address of a page: write http:// or https://, and a host"
+        )

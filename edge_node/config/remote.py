@@ -160,10 +160,10 @@ def zones_path(config: EdgeConfig) -> Path | None:
     return None if config.zones_file is None else at_home(config.zones_file)
 
 
-def path_beside_zones(config: EdgeConfig) -> Path | None:
-    """The file that keeps cameras; None where zones are not kept either."""
+def path_beside_zones(config: EdgeConfig, what: str = "cameras") -> Path | None:
+    """The file that keeps cameras, or something else; None where zones are not kept either."""
     path = zones_path(config)
-    return path and path.with_name(f"cameras-{config.node}.json")
+    return path and path.with_name(f"{what}-{config.node}.json")
 
 
 def laid_over(raw: dict[str, Any], saved: Mapping[str, Mapping[str, Any]]) -> None:

@@ -9,20 +9,19 @@ import re
 import socket
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.collecting import CollectPlace
 from edge_node.config.model_settings import ModelSettings
-from edge_node.config.publishing import OnvifSettings
+from edge_node.config.publishing import HomeAssistantSettings, OnvifSettings
 from shared import limits
 from shared.configuration.declared import FILE
 from shared.log import Format
 from shared.mqtt.address import MqttSettings
 from shared.wire import topics
-from shared.wire.messages import Fraction, Id, Label, Name, RemoteCameras, RuleDefinition, tidy
+from shared.wire.messages import CalendarDefinition, Fraction, Id, Name, RemoteCameras, RuleDefinition, tidy
 
 UpToADay = Annotated[float, Meta(ge=0, le=86_400)]
 """Seconds, at most a day."""
@@ -121,47 +120,6 @@ class OutboxSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HomeAssistantSettings:
-    """Discovery by Home Assistant: the node and every camera become devices there."""
-
-    enabled: Annotated[bool, Meta(description="Publish discovery messages")] = False
-    prefix: Annotated[str, Meta(description="Home Assistant's discovery prefix")] = "homeassistant"
-    viewer_url: Annotated[
-        Label | None,
-        Meta(
-            description="Address of the viewer, such as http://viewer.local:8080, for the link Visit on the "
-            "pages of the devices; null: no link"
-        ),
-    ] = None
-
-    def __post_init__(self) -> None:
-        if self.viewer_url is not None:
-            refuse_no_page(self.viewer_url)
-
-
-def refuse_no_page(url: str) -> None:
-    """Make sure that Home Assistant can link to an address, and may show it to everybody.
-
-    Raises:
-        ValueError: It is no address of a page, or has a password.
-    """
-    try:
-        parts = urlsplit(url)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
-        hides = parts.username is not None or parts.password is not None
-    except ValueError:
-        fits = hides = False
-    if hides:
-        raise ValueError(
-            "viewer_url: everybody who reads the broker would see the login in it: leave the login out"
-        )
-    if not fits:
-        raise ValueError(
-            f"viewer_url: {url!r} is no address of a page: write http:// or https://, and a host"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class BundleSettings:
     """Picture and objects in one JSON message, for simple consumers."""
 
@@ -255,6 +213,13 @@ class EdgeConfig:
     cameras: Annotated[
         dict[Id, CameraSettings], Meta(max_length=limits.CAMERAS, description="The cameras by identifier")
     ] = field(default_factory=dict)
+    calendar: Annotated[
+        CalendarDefinition,
+        Meta(
+            description="Time zone, place, modes and schedules. What is saved over MQTT replaces all of it "
+            "until something changes here; it is kept beside zones_file"
+        ),
+    ] = field(default_factory=CalendarDefinition)
     model: ModelSettings = field(default_factory=ModelSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from edge_node import __version__
@@ -42,6 +42,8 @@ class Control:
         suspects: What may be static false positives on each camera.
         on_zones: Called after zones and lines have changed.
         room: Gives the most bytes that an answer may have now.
+        reschedule: Called before changed zones, lines and masks are used: some may be off schedule.
+        schedules: Gives the calendar's schedules.
     """
 
     def __init__(
@@ -54,7 +56,10 @@ class Control:
         suspects: SuspectStore,
         on_zones: Callable[[], None],
         room: Callable[[], int] = lambda: limits.PAYLOAD_BYTES,
+        reschedule: Callable[[], None] = lambda: None,
+        schedules: Callable[[], Collection[str]] = tuple,
     ) -> None:
+        self._reschedule, self._schedules = reschedule, schedules
         self._on_zones, self._room = on_zones, room
         self._definitions, self._suspects = definitions, suspects
         self._pipeline = pipeline
@@ -163,9 +168,11 @@ class Control:
         except ConfigError as error:  # here it is the request that is wrong, not the configuration
             raise MessageError(str(error)) from None
         # Not `saved`: another thread may have saved a newer version since, and the newest must win.
+        self._reschedule()
         self._pipeline.watches[camera].redefine(self._definitions[camera])
         self._on_zones()
-        warnings = all_problems(saved, self._detector.class_names, self._live[camera].confidence)
+        confidence, names = self._live[camera].confidence, self._detector.class_names
+        warnings = all_problems(saved, names, confidence, self._schedules())
         return {"version": saved.version, "warnings": [limits.clipped(one) for one in warnings[:_WARNINGS]]}
 
     def dismiss(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler

@@ -24,9 +24,14 @@ AT_ONCE_S = 0.5
 MOST = 5_000
 """The most topics that one run clears; a node has far fewer."""
 
+_OF_CALENDARS = (topics.CALENDAR, topics.MODE)
+_CLEARED = (*topics.OF_CAMERAS, *_OF_CALENDARS)
+
 
 class Leftovers:
     """Clears retained state of cameras, zones and lines that were removed or renamed while the node was down.
+
+    A calendar goes, too, if the node has none any more because it keeps no files.
 
     It listens once, at the start. What this run has published itself stays, whatever comes in between. The
     node says "online" when all of it is cleared: `settled`. Otherwise a camera of a killed run that is no
@@ -39,6 +44,7 @@ class Leftovers:
         session: The node's session.
         definitions: The cameras, and the zones and lines of each.
         clock: Monotonic seconds.
+        has_calendar: Says whether this run has a calendar.
     """
 
     def __init__(
@@ -49,8 +55,10 @@ class Leftovers:
         session: str,
         definitions: DefinitionStore,
         clock: Callable[[], float] = time.monotonic,
+        has_calendar: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client, self._prefix, self._node = client, prefix, node
+        self._has_calendar = has_calendar
         self._definitions, self._clock = definitions, clock
         self._until: float | None = None
         self._cleared = 0
@@ -103,14 +111,16 @@ class Leftovers:
         if not received.retain or not received.payload or found is None:
             return
         row, ids = found
-        if row not in topics.OF_CAMERAS or ids["node"] != self._node or self._has(ids):
+        if row not in _CLEARED or ids["node"] != self._node or self._has(row, ids):
             return
         if self._cleared < MOST and self._client.clear_foreign(row, received.topic):
             self._cleared += 1
             log.info("cleared %s, which an earlier run has left on the broker", received.topic)
 
-    def _has(self, ids: dict[str, str]) -> bool:
-        """Whether this run has the camera and, if one is named, its zone or line."""
+    def _has(self, row: topics.Topic, ids: dict[str, str]) -> bool:
+        """Whether this run has what a topic is about: a calendar, or a camera and its zone or line."""
+        if row in _OF_CALENDARS:
+            return self._has_calendar()
         if ids["camera"] not in self._definitions:
             return False
         current = self._definitions[ids["camera"]]
@@ -123,5 +133,5 @@ class Leftovers:
             self._asked_at = self._clock()
 
     def _filters(self) -> list[str]:
-        whole = (row.filter(self._prefix) for row in topics.OF_CAMERAS)
+        whole = (row.filter(self._prefix) for row in _CLEARED)
         return [one.replace("+", self._node, 1) for one in whole]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from edge_node.calendar.running import RunningCalendar
 from edge_node.collect.collector import Collector
 from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
 from edge_node.config.definitions import DefinitionStore
@@ -48,6 +49,7 @@ class Reload:
         mirror: Says the same in the words of a standard; None: nobody does.
         rules: Where the node's rules are changed; None: there are none.
         scenes: What people call the node, its cameras and places, for the rules.
+        calendar: Keeps the calendar; None: nobody does.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Reload:
         mirror: Mirror | None = None,
         rules: RuleDesk | None = None,
         scenes: Scenes | None = None,
+        calendar: RunningCalendar | None = None,
     ) -> None:
         self._read = read
         self._config = config
@@ -75,6 +78,7 @@ class Reload:
         self._renew_model = renew_model
         self._collector, self._mirror = collector, mirror
         self._rules, self._scenes = rules, scenes
+        self._calendar = calendar
         self._lock = threading.RLock()
 
     def command(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
@@ -112,7 +116,10 @@ class Reload:
         wanted = self._read()
         before, now = self._config, with_live_changes(self._config, wanted)
         applied, restart = list(changed_keys(before, now)), list(changed_keys(now, wanted))
-        redefined = self._definitions.configure(now.cameras)  # first: only this can fail
+        # First what can fail.
+        if self._calendar is not None:
+            self._calendar.reconfigure(now)
+        redefined = self._definitions.configure(now.cameras)
         self._config = now
         self._live.reconfigure(before, now)
         self._suspects.reconfigure(now.cameras)
@@ -124,6 +131,8 @@ class Reload:
                 self._collector.reconfigure(name, camera)
         if self._mirror is not None and now.onvif != before.onvif:
             self._mirror.reconfigure(now.onvif)
+        if self._calendar is not None:
+            self._calendar.again()
         for name in redefined:
             self._pipeline.watches[name].redefine(self._definitions[name])
         rules_warnings = self._configure_rules(now)
@@ -133,10 +142,11 @@ class Reload:
         log.info("reload applied: %s", ", ".join(applied) or "nothing")
         if restart:
             log.warning("reload: these keys need a restart: %s", ", ".join(restart))
+        schedules = None if self._calendar is None else self._calendar.now.calendar.schedules
         warnings = [
             f"camera {name}: {problem}"
             for name, one in redefined.items()
-            for problem in all_problems(one, self._class_names, self._live[name].confidence)
+            for problem in all_problems(one, self._class_names, self._live[name].confidence, schedules)
         ] + rules_warnings
         return {"applied": applied, "restart": restart, "warnings": warnings}
 

@@ -30,7 +30,7 @@ class IgnoreGate:
 
     def __init__(self, definitions: Definitions, class_names: Sequence[str]) -> None:
         self._class_names = tuple(class_names)
-        self._definitions = definitions
+        self._definitions, self._resting = definitions, frozenset[str]()
         self._rules = self._compiled()
         self.counts: Counter[str] = Counter()
 
@@ -44,6 +44,14 @@ class IgnoreGate:
         for key in gone & self.counts.keys():  # else the counts of masks with ever new names would pile up
             del self.counts[key]
         return True
+
+    def rest(self, masks: frozenset[str]) -> bool:
+        """Let masks of these names drop nothing, and all others work; return whether that is a change."""
+        before, self._resting = self._resting, masks
+        changed = bool((before ^ masks) & self._definitions.masks.keys())
+        if changed:
+            self._rules = self._compiled()
+        return changed
 
     def drop(self, found: Detections, frame: Frame) -> tuple[Detections, Ignored | None]:
         """The detections of a frame that are let through, and the others; None if there are no others."""
@@ -74,8 +82,9 @@ class IgnoreGate:
         return self._rules.drops(found, frame.width, frame.height)
 
     def _compiled(self) -> Rules | None:
-        one = self._definitions
-        return Rules(one.masks, one.filters, self._class_names) if one.masks or one.filters else None
+        filters = self._definitions.filters
+        masks = {name: one for name, one in self._definitions.masks.items() if name not in self._resting}
+        return Rules(masks, filters, self._class_names) if masks or filters else None
 
     def _count(self, ignored: Ignored) -> None:
         for code, many in zip(*np.unique(ignored.reason, return_counts=True), strict=True):

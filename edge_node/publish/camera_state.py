@@ -240,9 +240,9 @@ class CameraState:
         self._say_count(item.frame.captured_ns // 1000)
 
     def _say_status(self, status: messages.CameraState, reason: str | None = None) -> None:
-        if self._status == status:
-            return
         reason = reason and limits.clipped(redact(reason))
+        if self._status == status and (status != "paused" or self._said[1] == reason):
+            return
         self._said = status, reason
         self.reconnects += status == "reconnecting"
         message = messages.CameraStatus(

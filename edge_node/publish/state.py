@@ -40,6 +40,7 @@ CAPABILITIES = (
     "suspects",
     "names",
     "rules",
+    "calendar",
 )
 ORIGIN_REFRESH_S = 1.0
 """The least time between two manifests that report a changed clock or reader of one camera."""

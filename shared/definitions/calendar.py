@@ -86,15 +86,33 @@ def calendar_problems(calendar: CalendarDefinition, now_us: int) -> list[str]:
         now_us: The time, microseconds since 1970 UTC.
 
     Returns:
-        One sentence for each.
+        One sentence for each, and for a mode whose schedule brings nothing.
     """
+    first = next(iter(calendar.modes), None)
+    during = None if first is None else calendar.modes[first].during
+    idle = [] if during is None else [_idle(str(first), during)]
+    return idle + [
+        f"schedule {name!r} is not active within a year: look at its spans and exceptions"
+        for name in never_active(calendar, now_us)
+    ]
+
+
+def never_active(calendar: CalendarDefinition, now_us: int) -> list[str]:
+    """The schedules that are not active within a year, whatever the mode."""
     timeless = {name: replace(one, modes=()) for name, one in calendar.schedules.items()}
     timetable = Timetable(replace(calendar, schedules=timeless))
     return [
-        f"schedule {name!r} is not active within a year: look at its spans and exceptions"
+        name
         for name in calendar.schedules
         if not timetable.active(name, now_us, None) and timetable.next_change(name, now_us, None) is None
     ]
+
+
+def _idle(mode: str, during: str) -> str:
+    return (
+        f"mode {mode!r} is the first and holds whenever no other does, so that its schedule {during!r} "
+        "changes nothing: put another mode first"
+    )
 
 
 def unknown_schedules(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.schedules.timetable import Timetable
+from shared.schedules.timetable import HORIZON_DAYS, Timetable
+from shared.schedules.wall_clock import DAY_US
 from shared.wire.messages import ModeDefinition
 
-_STEPS = 1000
-"""Begins and ends of schedules that are looked at for the next mode: schedules that overlap change none."""
+_STEPS = 200
+"""Begins and ends of schedules that are looked at for the next mode, within a year: those of schedules that
+overlap may bring none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +67,12 @@ class Modes:
         return self._timetable.schedule_start(schedule, at_us, None)
 
     def next_scheduled(self, at_us: int) -> tuple[int, str] | None:
-        """When the schedules bring another mode, and which; None: not within a year."""
-        now, moment = self.scheduled(at_us), at_us
+        """When the schedules bring another mode, and which; None: not within a year, as far as is looked."""
+        now, moment, last = self.scheduled(at_us), at_us, at_us + HORIZON_DAYS * DAY_US
         for _ in range(_STEPS):
             changes = [self._timetable.next_change(one, moment, None) for one in self._during.values()]
             moment = min((one for one in changes if one is not None), default=-1)
-            if moment < 0:
+            if not 0 <= moment <= last:
                 return None
             after = self.scheduled(moment)
             if after is not None and after != now:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.schedules.spans import Interval, Placing, Week, moment
 from shared.schedules.sun import Sun
@@ -55,6 +56,8 @@ class Timetable:
         self._modes = {name: frozenset(one.modes) for name, one in calendar.schedules.items()}
         self._day_starts = sorted(moment(one).minutes for one in calendar.day_starts)
         self._known: dict[str, _Stretch] = {}
+        # Neighbouring searches look at the same days.
+        self._on = lru_cache(maxsize=256)(self._intervals)
 
     def __contains__(self, schedule: str) -> bool:
         """Whether the calendar has this schedule."""
@@ -172,7 +175,7 @@ class Timetable:
             found = min([*starts, *([] if found is None else [found])], default=None)
         return found
 
-    def _on(self, week: Week, day: int) -> list[Interval]:
+    def _intervals(self, week: Week, day: int) -> list[Interval]:
         return self._placing.intervals(week.on(day), day)
 
 

@@ -7,8 +7,8 @@ from edge_node.config.changes import changed_keys, with_definitions, with_live_c
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.ignoring import SuspectSettings
 from edge_node.config.model_settings import ModelSettings
-from edge_node.config.publishing import OnvifSettings, TrackSettings
-from edge_node.config.settings import EdgeConfig, HomeAssistantSettings
+from edge_node.config.publishing import HomeAssistantSettings, OnvifSettings, TrackSettings
+from edge_node.config.settings import EdgeConfig
 from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 
 ZONE = ZoneDefinition(polygon=((0, 0), (1, 0), (1, 1)))

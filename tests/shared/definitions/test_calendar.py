@@ -94,6 +94,12 @@ def test_schedules_that_are_never_active_are_named() -> None:
     assert [one.split("'")[1] for one in found] == ["closed-for-good", "no-such-night"]
 
 
+def test_a_schedule_of_the_first_mode_is_named_because_it_changes_nothing() -> None:
+    values = calendar(modes={"night": {"during": "n"}, "day": {}}, schedules={"n": NIGHT})
+    (found,) = calendar_problems(values, us("2027-06-01T12:00"))
+    assert found.startswith("mode 'night' is the first and holds whenever no other does")
+
+
 def test_what_names_an_unknown_schedule_is_named() -> None:
     square = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
     found = unknown_schedules(
