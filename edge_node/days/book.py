@@ -123,7 +123,7 @@ class CameraDays:
                 new = known is None or known.kind != kind
                 places[name] = _Place(kind, DayCounters(since_us=at_us)) if known is None or new else known
             gone = [DayRow.forgotten(self._camera, name) for name in before.keys() - places.keys()]
-            self._places, self._minute = places, None
+            self._places = places
             self._turn(at_us)
             self._unkept.update(dict.fromkeys(places))
             return gone + self._rows()

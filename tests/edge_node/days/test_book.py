@@ -31,6 +31,7 @@ SECOND = 1_000_000
 HOUR, DAY = 3600 * SECOND, 86_400 * SECOND
 NOON = 20_000 * DAY + 12 * HOUR
 ZONE = ZoneDefinition(polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)))
+QUEUE = dataclasses.replace(ZONE, queue=True, name="Till")
 LINE = LineDefinition(points=((0.5, 1.0), (0.5, 0.0)))
 
 
@@ -123,6 +124,7 @@ def test_a_day_begins_where_the_calendar_says_by_the_time_of_the_events(
 def test_other_starts_of_the_day_begin_now_where_events_of_the_new_day_were_counted() -> None:
     one = book(at_us=utc_day(NOON))
     one.cameras["c"].count([entered(NOON)], NOON)
+    one.cameras["c"].turn(NOON + HOUR)
     one.use(lambda at_us: at_us - (at_us - 6 * HOUR) % DAY)  # six o'clock, before the event
     one.cameras["c"].turn(NOON + HOUR)
     assert facts(one) == (NOON + HOUR, 0, 0)
@@ -195,6 +197,22 @@ def test_a_restart_goes_on_with_what_was_kept(
     day = second.cameras["c"].of("z")
     assert day is not None
     assert sum(flow.entered for flow in day.by_class.values()) == day.entered
+
+
+def test_a_day_that_begins_is_kept_with_the_next_frame() -> None:
+    camera = book(at_us=utc_day(NOON)).cameras["c"]
+    assert [row.place for row in camera.count([], NOON)] == []
+    rows = camera.count([], NOON + 12 * HOUR)
+    assert [(row.place, row.since_us) for row in rows] == [
+        ("z", utc_day(NOON) + DAY),
+        ("l", utc_day(NOON) + DAY),
+    ]
+    assert camera.count([], NOON + 12 * HOUR) == []
+
+
+def test_a_definition_is_known_again_by_later_versions_with_more_settings() -> None:
+    kinds = {row.place: row.kind for row in book(definitions=defined(z=ZONE, q=QUEUE)).rows}
+    assert kinds == {"z": "a789fa8accbda6ed", "q": "7fe4f26656b2c27f", "l": "85b09342d31f6875"}
 
 
 def test_what_is_kept_of_cameras_and_zones_that_are_gone_is_forgotten() -> None:

@@ -15,6 +15,7 @@ import pytest
 from edge_node.outbox import backlog as module
 from edge_node.outbox import event_file
 from edge_node.outbox.backlog import Backlog, Missing
+from edge_node.outbox.day_rows import DayRow
 from shared.storage import open_database
 
 
@@ -121,6 +122,43 @@ def test_a_full_disk_costs_nothing_as_long_as_there_is_memory(
         assert is_on_disk(backlog)
     with opened(tmp_path / "o.db") as backlog:
         assert numbers(backlog) == list(range(4, 30))
+
+
+def test_counters_of_the_day_wait_for_room_with_the_events_that_they_count(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_file, "RETRY_S", 0.0)
+    kept = DayRow("c", "z", "k", 1, 2, b'{"person": [1, 0]}')
+    with opened(tmp_path / "o.db") as backlog:
+        backlog.write([event(backlog, 1)], [kept, kept._replace(place="gone")])
+        disk.fill()
+        for number in range(2, 30):
+            flows = f'{{"person": [{number}, 0]}}'.encode()
+            backlog.write([event(backlog, number, filling="x" * 1000)], [kept._replace(flows=flows)])
+        backlog.write([], [DayRow.forgotten("c", "gone")])
+        assert not is_on_disk(backlog)
+        disk.make_room()
+        backlog.write([])
+    with opened(tmp_path / "o.db") as backlog:
+        assert backlog.days == [kept._replace(flows=b'{"person": [29, 0]}')]
+        assert numbers(backlog) == list(range(1, 30))
+    with opened(None) as backlog:  # without a file
+        assert backlog.days == []
+        assert len(backlog.write([event(backlog, 1)], [kept])) == 1
+
+
+def test_a_power_cut_finds_as_many_counts_as_events(tmp_path: Path) -> None:
+    with opened(tmp_path / "o.db") as backlog:
+        for number in range(1, 6):
+            flows = f'{{"person": [{number}, 0]}}'.encode()
+            backlog.write([event(backlog, number)], [DayRow("c", "z", "k", 1, 2, flows)])
+            copy = tmp_path / str(number)
+            copy.mkdir()
+            for file in tmp_path.glob("o.db*"):
+                shutil.copy(file, copy)
+            with opened(copy / "o.db") as found:
+                assert [row.flows for row in found.days] == [flows]
+                assert found.count == number
 
 
 def test_memory_is_bounded_while_the_disk_is_full(
