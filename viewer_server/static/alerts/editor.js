@@ -43,10 +43,10 @@ export class Editor {
     this.#targets = targets;
     this.#changed = changed;
     byId("edit").addEventListener("submit", (event) => { event.preventDefault(); void this.#save(); });
-    byId("edit").addEventListener("keydown", (event) => { if (event.key === "Escape" && this.#text() === this.#before) this.close(); });
+    byId("edit").addEventListener("keydown", (event) => { if (event.key === "Escape" && !this.#isChanged) this.close(); });
     byId("cancel").addEventListener("click", () => this.close());
     byId("replay").addEventListener("click", () => this.#tryIt());
-    addEventListener("beforeunload", (event) => { if (this.#rule && this.#text() !== this.#before) event.preventDefault(); });
+    addEventListener("beforeunload", (event) => { if (this.#isChanged) event.preventDefault(); });
   }
 
   /**
@@ -57,7 +57,7 @@ export class Editor {
    */
   open(node, id = "", rule) {
     const about = this.#nodeOf(node);
-    if (!about) return;
+    if (!about || (this.#isChanged && !confirm("Drop the rule that is not saved yet?"))) return;
     this.#opener = document.activeElement?.getAttribute("data-key") ?? null;
     [this.#node, this.#id, this.#version, this.#conflict] = [node, id, about.rules?.version ?? 0, false];
     this.#rule = rule ? structuredClone(rule) : ruleOf(PRESETS[0], about);
@@ -154,6 +154,11 @@ export class Editor {
 
   #text() {
     return JSON.stringify(this.#rule);
+  }
+
+  /** Whether something would be lost. */
+  get #isChanged() {
+    return this.#rule !== null && this.#text() !== this.#before;
   }
 
   /** The rule's identifier; a new one gets it from its name, else from what it is about. */
