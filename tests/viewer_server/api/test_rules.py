@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -205,6 +207,29 @@ def test_time_goes_on_only_where_somebody_watches(
     tmp_path: Path, happened: list[dict[str, Any]], session: str, total: int
 ) -> None:
     assert tried(tmp_path, STAY, *happened, session=session).total == total
+
+
+EMPTY = RuleDefinition(when=Condition(trigger="occupancy", zones=("square",), at_most=0, for_s=120.0))
+
+
+@pytest.mark.parametrize(
+    ("paused_s", "total"),
+    [((), 1), ((590, 0), 0), ((590, 300), 1), ((590, 100), 0)],
+    ids=["never", "to the end", "for half of it", "until too late"],
+)
+def test_a_paused_zone_is_not_taken_for_an_empty_one(
+    tmp_path: Path, paused_s: tuple[int, ...], total: int
+) -> None:
+    now = now_us()
+    with Past(tmp_path / "h.db") as past:
+        past.event("zone_entered", now - 900_000_000, track_id=1, zone="square")
+        past.event("zone_exited", now - 600_000_000, track_id=1, zone="square")
+    with closing(sqlite3.connect(tmp_path / "h.db")) as db, db:
+        [(place,)] = db.execute("SELECT id FROM places WHERE zone = 'square'").fetchall()
+        for begun, ended in [paused_s] if paused_s else []:
+            span = now - begun * 1_000_000, now - ended * 1_000_000
+            db.execute("INSERT INTO pauses VALUES (?, ?, 1, 'covered', ?)", (place, *span))
+    assert replay.run(Database(tmp_path / "h.db"), trial(EMPTY)).total == total
 
 
 def test_too_many_events_leave_out_the_oldest_and_that_is_said(

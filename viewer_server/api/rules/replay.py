@@ -11,12 +11,14 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.rules.engine import Engine
 from shared.rules.scene import Firing, Scene, Times
 from shared.wire.messages import Event, RuleDefinition
+from viewer_server.api.rules import paused
+from viewer_server.api.rules.paused import Change
 from viewer_server.api.rules.said import HITS
 from viewer_server.stored import as_sent
 from viewer_server.stored.reading import Database, Reader, Unavailable
@@ -34,8 +36,6 @@ BEFORE_US = 3_600_000_000
 _STAYS = ("zone_entered", "zone_exited", "zone_lost", "track_linked")
 _LOOK_EVERY = 256
 """Events between two looks at the clock; other threads get their turn then."""
-
-Run = Callable[[Event], Iterable[Firing]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,18 +125,19 @@ def _run(db: Reader, trial: Trial, ends_s: float) -> Found:
         rows, cut = as_sent.numbers(
             db, scene.node, camera, _types(trial.rule), begin, trial.to_us, most, trial.rule.when.zones
         )
+        levels = trial.rule.when.trigger == "occupancy"
+        pauses = paused.changes(db, scene.node, camera, scene.zones, begin, trial.to_us) if levels else []
         walk = as_sent.events(db, rows)
         if cut and (first := next(walk, None)) is not None:
             found.since_us = max(found.since_us or 0, first.occurred_us)
-        if not _through(walk, trial, camera, found, ends_s):
+        if not _through(walk, Watches(trial, camera, pauses), found, ends_s):
             break
     found.hits = sorted(found.hits, key=lambda hit: hit.firing.occurred_us, reverse=True)[:HITS]
     return found
 
 
-def _through(events: Iterator[Event], trial: Trial, camera: str, found: Found, ends_s: float) -> bool:
+def _through(events: Iterator[Event], watches: Watches, found: Found, ends_s: float) -> bool:
     """Take a camera's events through the rule; False where time was up."""
-    watches = Watches(trial, camera)
     hits: deque[Hit] = deque(maxlen=HITS)
     last: Event | None = None
     in_time = True
@@ -148,8 +149,8 @@ def _through(events: Iterator[Event], trial: Trial, camera: str, found: Found, e
             if time.monotonic() > ends_s:
                 found.until_us, in_time = last.occurred_us, False
                 break
-    if in_time and last is not None and trial.live.get(camera) == last.session:
-        watches.advance(trial.to_us, hits)
+    if in_time and last is not None:
+        watches.finish(last, hits)
     found.hits += hits
     found.total += watches.total
     found.unheld += watches.unheld
@@ -162,14 +163,16 @@ class Watches:
     Args:
         trial: The rule.
         camera: Which of its cameras.
+        pauses: When which of its zones are paused.
 
     Attributes:
         total: Alerts by the rule.
         unheld: Alerts if nothing were held back.
     """
 
-    def __init__(self, trial: Trial, camera: str) -> None:
+    def __init__(self, trial: Trial, camera: str, pauses: Sequence[Change] = ()) -> None:
         self._trial, self._camera = trial, camera
+        self._pauses, self._paused = deque(pauses), frozenset[str]()
         rule = dataclasses.replace(trial.rule, enabled=True)
         free = dataclasses.replace(rule, cooldown_s=0.0, object_cooldown_s=0.0, first_of=None)
         self._rules = [rule] if rule == free else [rule, free]
@@ -184,14 +187,31 @@ class Watches:
             if self._session is not None:  # another run of the node: nobody saw what became of its stays
                 both = zip(self._rules, self._engines, strict=True)
                 self._engines = [self._engine(rule, engine) for rule, engine in both]
+                self._pause(self._paused, event.captured_us, hits)
             self._session = event.session
         if event.type == "zone_entered":
             self._entered[event.zone] = event
         self.advance(event.captured_us, hits)
         self._note([engine.feed(event) for engine in self._engines], hits)
 
+    def finish(self, last: Event, hits: deque[Hit]) -> None:
+        """Let time go on to the end of the range, where somebody watches still."""
+        if self._trial.live.get(self._camera) == last.session:
+            self.advance(self._trial.to_us, hits)
+
     def advance(self, now_us: int, hits: deque[Hit]) -> None:
         """Let time go on."""
+        while self._pauses and self._pauses[0][0] <= now_us:
+            at_us, zones = self._pauses.popleft()
+            self._advance(at_us, hits)
+            self._pause(zones, at_us, hits)
+        self._advance(now_us, hits)
+
+    def _pause(self, zones: frozenset[str], at_us: int, hits: deque[Hit]) -> None:
+        self._paused = zones
+        self._note([engine.pause(zones, at_us) for engine in self._engines], hits)
+
+    def _advance(self, now_us: int, hits: deque[Hit]) -> None:
         if any(now_us >= engine.deadline for engine in self._engines):
             self._note([engine.advance(now_us) for engine in self._engines], hits)
 

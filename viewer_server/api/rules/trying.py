@@ -24,8 +24,8 @@ AS_NOW = "Zones, schedules and the mode are taken as they are now."
 NOTHING = "The history has no event in this range that the rule looks at."
 OLDER = "Nodes of older versions tell neither of presence nor of what is wrong with cameras."
 UNSEEN = (
-    "The history does not tell when a camera was off or paused: an empty zone may have been one that nobody "
-    "watched."
+    "The history does not tell when a camera gave no pictures: an empty zone may have been one that nobody "
+    "watched. Pauses are known since the viewer stores them."
 )
 PICTURES = (
     "Pictures are those that are stored of the objects; an alert has one of its own, of the moment itself."
