@@ -25,6 +25,8 @@ from shared.wire.messages import DayCounters, Event, Flow, LineDefinition, ZoneD
 
 MINUTE_US = 60_000_000
 """Days begin at whole minutes, so that it is enough to look once a minute."""
+SET_US = 1_577_836_800_000_000
+"""A clock that shows a time before 2020 was not set yet, on a machine without a battery for it."""
 BACK_US = 3600 * 1_000_000
 """With a clock that is set back to before the day began, by up to so much, the day goes on."""
 
@@ -124,13 +126,14 @@ class CameraDays:
                 places[name] = _Place(kind, DayCounters(since_us=at_us)) if known is None or new else known
             gone = [DayRow.forgotten(self._camera, name) for name in before.keys() - places.keys()]
             self._places = places
-            self._turn(at_us)
+            if at_us >= SET_US:
+                self._turn(at_us)
             self._unkept.update(dict.fromkeys(places))
             return gone + self._rows()
 
     def turn(self, at_us: int) -> None:
         """Begin the counters at zero that a new day has reached by this time."""
-        if at_us // MINUTE_US != self._minute:
+        if at_us // MINUTE_US != self._minute and at_us >= SET_US:
             with self._lock:
                 self._turn(at_us)
 

@@ -183,6 +183,7 @@ def test_another_definition_begins_at_zero_and_another_name_or_schedule_goes_on(
         (ZONE, NOON + 99 * HOUR, (utc_day(NOON) + 4 * DAY, 0, 0)),
         (ZONE, utc_day(NOON) - BACK_US, (utc_day(NOON), 1, 0)),  # the clock was set back meanwhile
         (ZONE, utc_day(NOON) - 9 * HOUR, (utc_day(NOON) - 9 * HOUR, 0, 0)),
+        (ZONE, 9 * HOUR, (utc_day(NOON), 1, 0)),  # the machine's clock is not set yet
         (dataclasses.replace(ZONE, enter_after_s=1.0), NOON + HOUR, (NOON + HOUR, 0, 0)),
     ],
 )
@@ -193,6 +194,8 @@ def test_a_restart_goes_on_with_what_was_kept(
     kept = {row.place: row for row in first.rows}
     kept |= {row.place: row for row in first.cameras["c"].count([entered(NOON)], NOON)}
     second = book(kept.values(), again_us, defined(z=zone))
+    assert facts(second) == expected
+    second.cameras["c"].turn(again_us + HOUR // 4)
     assert facts(second) == expected
     day = second.cameras["c"].of("z")
     assert day is not None
