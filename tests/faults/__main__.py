@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -233,6 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="make faults short, and leave out those that cannot be"
     )
+    parser.add_argument("--seconds", type=float, help="how long each fault lasts, instead of its own time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements there")
     parser.add_argument(
         "--keep", action="store_true", help="keep logs and databases of faults that passed, too"
@@ -250,6 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
         if fault.lacks:
             print(f"{fault.name}: left out, because this machine lacks {fault.lacks}", file=sys.stderr)
             continue
+        fault = replace(fault, seconds=given.seconds) if given.seconds else fault
         folder = Path(tempfile.mkdtemp(prefix=f"darner-faults-{fault.name}-"))
         rows.append(row := measure(fault, video, folder, given.seed, quick=given.quick))
         print(f"{fault.name}: {', '.join(line(row))}", file=sys.stderr, flush=True)

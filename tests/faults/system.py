@@ -31,9 +31,12 @@ from tests.faults.judges.account import (
     read_database,
     read_promises,
 )
+from tests.faults.judges.alerts import missing, read_alerts
+from tests.faults.judges.alerts import problems as alert_problems
 from tests.faults.judges.days import day_problems, read_days
 from tests.faults.network import Cable, Proxy
 from tests.faults.processes import Program, Viewer, archive, broker, end_all, forgetful_broker, wait_for
+from tests.faults.receivers.receivers import RULES, Receivers
 from tests.faults.subscriber import Subscriber
 from tests.integrations.postgresql import PostgreSql
 
@@ -41,6 +44,8 @@ NODE = "box"
 CAMERAS = ("front", "side")
 START_WITHIN_S = 30.0
 DRAIN_WITHIN_S = 40.0
+TOLD_WITHIN_S = 150.0
+"""Receivers that come back are tried again within a minute, and mails are counted out."""
 DISK = "4m"
 
 
@@ -59,6 +64,7 @@ class Site:
         own_model: Whether the edge runs a file of its own, which may be changed.
         brokers: "one", "nats" for a cluster of three, or "standby" for two behind haproxy.
         workers: Workers of an archive in PostgreSQL beside the viewer; 0 for no such archive.
+        receivers: Whether the edge has rules, and the viewer sends their alerts to a web and a mail server.
     """
 
     persistence: str = "ours"
@@ -71,6 +77,7 @@ class Site:
     own_model: bool = False
     brokers: str = "one"
     workers: int = 0
+    receivers: bool = False
 
 
 class System:
@@ -91,6 +98,7 @@ class System:
         model: The edge's own model, if the site has one.
         database: The PostgreSQL server, if the site has an archive there.
         archive: That archive.
+        receivers: Who gets alerts, if the site has somebody.
         started_s: Seconds from the edge's start until frames and events flowed.
     """
 
@@ -105,6 +113,7 @@ class System:
         self.camera: Camera | None = None
         self.database: PostgreSql | None = None
         self.archive: Program | None = None
+        self.receivers: Receivers | None = None
         self.started_s = 0.0
         self.port = free_port()
         self.host = "127.0.0.1"
@@ -142,6 +151,9 @@ class System:
             url, ports, version = self.broker.url, self.broker.ports, self.broker.version
             qos = self.broker.subscribe_qos
         speaks = (f"mqtt.version={version}", f"mqtt.subscribe_qos={qos}", *self.site.viewer)
+        if self.site.receivers:
+            self.receivers = self._stack.enter_context(Receivers(self.folder))
+            speaks += self.receivers.settings
         self.viewer = Viewer(self.folder, url, free_port(), clock, speaks)
         near = f"mqtt://127.0.0.1:{self.proxy.port}" if self.proxy else url
         self.edge = self._edge({"url": near.split(","), "version": version, "subscribe_qos": qos}, clock)
@@ -182,6 +194,7 @@ class System:
         return {
             "node": NODE,
             "zones_file": str(self.folder / "zones.json"),
+            **({"rules": RULES} if self.site.receivers else {}),
             "mqtt": mqtt,
             "model": {"classes": ["person"], "threads": 1, **own},
             "outbox": {"path": str(self.disk / "outbox.db")},
@@ -246,6 +259,8 @@ class System:
         wait_for(done, DRAIN_WITHIN_S, "the archive has every event")
         if self.database:  # the mark that was waited for may have been the viewer's
             wait_for(self._all_in_database, DRAIN_WITHIN_S, "the database has every event")
+        if self.receivers:
+            wait_for(self._all_told, TOLD_WITHIN_S, "the receivers have every alert")
         return time.monotonic() - begin
 
     def _archived(self) -> bool:
@@ -262,6 +277,29 @@ class System:
 
     def _all_in_database(self) -> bool:
         return set(self.promised()) <= {one.key for one in self.in_database()}
+
+    def _all_told(self) -> bool:
+        assert self.receivers is not None
+        alerts = read_alerts(self.folder / "history.db", NODE)
+        return not any(missing(alerts, target, got) for target, got in self.receivers.got().items())
+
+    def _alert_problems(self) -> list[str]:
+        if self.receivers is None:
+            return []
+        alerts, found = read_alerts(self.folder / "history.db", NODE), []
+        for target, got in self.receivers.got().items():
+            found += alert_problems(
+                alerts,
+                target,
+                got,
+                down=self.receivers.down_s,
+                dark=self.receivers.dark,
+                pictures=target == "hook",
+            )
+            with_picture = sum(one.jpeg is not None for one in got)
+            say = f"{target}: {len(alerts)} alerts in all, {len(got)} messages, {with_picture} with pictures"
+            print(f"  {say}", file=sys.stderr, flush=True)
+        return found if alerts else ["no rule made an alert"]
 
     def in_database(self) -> list[Stored]:
         """The node's events in PostgreSQL, as they were stored one after the other."""
@@ -282,6 +320,7 @@ class System:
         if not (self.site.own_clock or self.site.small_disk):  # else they may begin anew, or wait for room
             days = day_problems(read_days(self.disk / "outbox.db"), self.folder / "history.db", NODE)
             account = replace(account, problems=(*account.problems, *days))
+        account = replace(account, problems=(*account.problems, *self._alert_problems()))
         if self.database is None:
             return account
         there = judge(promised, self.in_database(), arrivals, kills=kills, may_miss=may_miss)

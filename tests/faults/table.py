@@ -330,6 +330,36 @@ def database_killed(system: System, dice: random.Random) -> Iterator[None]:
     system.database.start()
 
 
+@contextmanager
+def receivers_down(system: System, dice: random.Random) -> Iterator[None]:
+    """End both receivers of alerts, and kill edge and viewer meanwhile."""
+    receivers = system.receivers
+    assert receivers is not None
+    began_s = time.time()
+    receivers.down()
+    try:
+        for victim in (system.edge, system.viewer):
+            time.sleep(dice.uniform(3.0, 6.0))
+            killed_s = time.time()
+            victim.kill()
+            time.sleep(dice.uniform(0.5, 2.0))
+            victim.start()
+            wait_for(system.flowing_since(time.time()), 30, f"events flow after the {victim.name}'s death")
+            receivers.dark.append((killed_s, time.time()))
+        yield
+    finally:
+        receivers.down_s = began_s, time.time()
+        receivers.up()
+
+
+@contextmanager
+def receivers_mad(system: System, dice: random.Random) -> Iterator[None]:
+    """Let one receiver answer wrongly, late or not at all, and the other one hang."""
+    assert system.receivers is not None
+    with system.receivers.mad(dice):
+        yield
+
+
 def faults() -> list[Fault]:
     """The table, with the means that this machine has."""
     slow, hour = Site(link="proxy"), 3600.0
@@ -414,6 +444,22 @@ def faults() -> list[Fault]:
             0,
             None,
             Site(freezable=True),
+        ),
+        Fault(
+            "receivers-down",
+            "receivers of alerts down, edge and viewer kill -9",
+            receivers_down,
+            60,
+            None,
+            Site(receivers=True),
+        ),
+        Fault(
+            "receivers-mad",
+            "receivers answer wrongly, or hang",
+            receivers_mad,
+            40,
+            None,
+            Site(receivers=True),
         ),
         Fault("camera", "camera hangs, dies", camera_gone, 12, 2, Site(ip_camera=True), stop=True),
         Fault(

@@ -1,0 +1,1 @@
+"""Faults of those to whom the viewer sends alerts: a real web server and a real mail server."""
