@@ -288,14 +288,8 @@ class System:
             return []
         alerts, found = read_alerts(self.folder / "history.db", NODE), []
         for target, got in self.receivers.got().items():
-            found += alert_problems(
-                alerts,
-                target,
-                got,
-                down=self.receivers.down_s,
-                dark=self.receivers.dark,
-                pictures=target == "hook",
-            )
+            down, dark = self.receivers.down_s, self.receivers.dark
+            found += alert_problems(alerts, target, got, down=down, dark=dark, pictures=True)
             with_picture = sum(one.jpeg is not None for one in got)
             say = f"{target}: {len(alerts)} alerts in all, {len(got)} messages, {with_picture} with pictures"
             print(f"  {say}", file=sys.stderr, flush=True)

@@ -56,24 +56,21 @@ class Queue:
             waits.heads[alert] = head
 
     def next(self, now_s: float) -> tuple[Lane, list[int], int] | None:
-        """What may be sent now, the oldest first; None where there is nothing.
+        """What may be sent now; None where there is nothing. Lanes have turns: no flood delays others.
 
         Returns:
             The lane, its alerts that go in one message, and how often that was tried.
         """
-        found: tuple[int, Lane] | None = None
-        for name, lane in self._lanes.items():
-            first = lane.alerts[0]
-            if lane.due_s <= now_s and (found is None or first < found[0]) and self._ready(first):
-                found = first, name
-        if found is None:
+        may = (one for one in self._lanes.items() if one[1].due_s <= now_s and self._ready(one[1].alerts[0]))
+        name, lane = next(may, (None, None))
+        if name is None or lane is None:
             return None
-        lane = self._lanes[found[1]]
-        head = lane.heads.get(found[0])
+        first = lane.alerts[0]
+        head = lane.heads.get(first)
         if head is None:
-            return found[1], [found[0]], lane.attempts
+            return name, [first], lane.attempts
         together = [alert for alert in lane.alerts[:MOST_TOGETHER] if lane.heads.get(alert) == head]
-        return found[1], together, lane.attempts
+        return name, together, lane.attempts
 
     def together(self, name: Lane) -> list[int]:
         """The alerts at the front of a lane that one message can carry."""
@@ -100,6 +97,7 @@ class Queue:
         if lane is not None:
             lane.due_s, lane.receivers_fault = due_s, receivers_fault
             lane.attempts += 1
+            self._lanes.move_to_end(name)
 
     def hasten(self, *, all_of_them: bool) -> None:
         """Let lanes wait no longer: all, or those that wait because the receiver could not be reached."""
@@ -114,6 +112,7 @@ class Queue:
             if lane.alerts[0] in gone:
                 lane.attempts, lane.due_s, lane.receivers_fault = 0, 0.0, False
             if not gone.isdisjoint(lane.alerts):
+                self._lanes.move_to_end(name)
                 lane.alerts = [alert for alert in lane.alerts if alert not in gone]
                 for alert in gone & lane.heads.keys():
                     del lane.heads[alert]

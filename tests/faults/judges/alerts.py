@@ -18,8 +18,9 @@ LATE_S = 31.0
 """An alert that is sent so much later says so, whatever the programs' clocks have rounded."""
 FRESH_S = 2.0
 """How much younger than its alert a picture may be."""
-NEAR_S = 10.0
-"""How near to the death of a program an alert may lack its picture, which only its MQTT message carries."""
+BEFORE_S, BEHIND_S = 10.0, 40.0
+"""How long before and behind the death of a program an alert may lack its picture: only an MQTT message
+carries it, and an object's best view is sent once, as long as the object is there."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Alert:
 
     Attributes:
         targets: To which it goes; None: to all.
+        has_picture: Whether the node has sent one.
     """
 
     event_id: str
@@ -35,6 +37,7 @@ class Alert:
     session: str
     occurred_s: float
     targets: tuple[str, ...] | None
+    has_picture: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,11 @@ class Got:
         return cls(message_id, ids, data["late"], base64.b64decode(picture["base64"]) if picture else None)
 
     @classmethod
-    def from_mail(cls, text: str) -> Got:
-        """The text of a mail that begins with the identifier of its alert."""
+    def from_mail(cls, text: str, pictures: Sequence[bytes] = ()) -> Got:
+        """The text of a mail that begins with the identifier of its alert, and its pictures."""
         first, _, rest = text.partition("\n")
         ids = (first.split()[0], *re.findall(r"\[([\w-]+)\]\s*$", rest, re.MULTILINE))
-        return cls(ids[0], ids, "(late)" in first)
+        return cls(ids[0], ids, "(late)" in first, *pictures[:1])
 
 
 def read_alerts(path: Path, node: str) -> list[Alert]:
@@ -84,6 +87,7 @@ def read_alerts(path: Path, node: str) -> list[Alert]:
             event["session"],
             event["occurred_us"] / 1e6,
             None if event["alert"]["notify"] is None else tuple(event["alert"]["notify"]),
+            event["snapshot"] is not None,
         )
         for event in events
     ]
@@ -143,8 +147,8 @@ def _picture_problems(
     target: str, alert: Alert, message: Got, dark: Sequence[tuple[float, float]]
 ) -> list[str]:
     if message.jpeg is None:
-        excused = any(begin - NEAR_S < alert.occurred_s < end + NEAR_S for begin, end in dark)
-        return [] if excused else [f"{target}: {alert.event_id} has no picture"]
+        excused = any(begin - BEFORE_S < alert.occurred_s < end + BEHIND_S for begin, end in dark)
+        return [] if excused or not alert.has_picture else [f"{target}: {alert.event_id} has no picture"]
     name = read_name(message.jpeg)
     if name is None or name.session != alert.session:
         return [f"{target}: the picture of {alert.event_id} is of another run"]

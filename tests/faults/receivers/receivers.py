@@ -106,5 +106,9 @@ class Receivers:
     def got(self) -> dict[str, list[Got]]:
         """What each has got, in the order of arrival."""
         hooks = [Got.from_hook(*one) for hook in self._hooks for one in hook.got]
-        mails = [Got.from_mail(box.text(number)) for box in self._boxes for number in range(len(box.mails))]
+        mails = [
+            Got.from_mail(box.text(number), box.pictures(number))
+            for box in self._boxes
+            for number in range(len(box.mails))
+        ]
         return {"hook": hooks, "mail": mails}
