@@ -160,7 +160,7 @@ def _alerting(config: ViewerConfig, hub: Hub, metrics: ViewerMetrics, history: H
             return name, Times()
 
     offline = Offline(hub, lambda: metrics.broker_connected, surroundings)
-    return Alerting(config.notify, history, config.history, naming, offline)
+    return Alerting(config.notify, history, config.history, naming, offline, metrics)
 
 
 def _logins(http: HttpSettings, origins: Origins, port: int) -> tuple[Access, str | None]:

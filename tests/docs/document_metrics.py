@@ -57,6 +57,8 @@ def viewer_text() -> str:
     quotas.hit("n", "clock", 1)
     for counter in (metrics.received, metrics.refused, metrics.turned_away, metrics.cut):
         counter.labels("x").inc()
+    metrics.alerts_sent.labels("mail", "delivered").inc()
+    metrics.alerts_waiting.labels("mail").set(0)
     return metrics.text().decode()
 
 

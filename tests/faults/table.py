@@ -33,6 +33,8 @@ EVIL_MB = 150.0
 """What the limits allow: 32 MB of messages, 64 MB of pictures, 32 MB that wait, and what SQLite holds."""
 MODELS_MB = 160.0
 """A second network is there while it takes the first one's place: 125 MB, however often."""
+POST_MB = 80.0
+"""The process that hands a mail to Apprise takes 55 MB, while it lasts."""
 RANDOM_KILLS = 6
 SAID_WITHIN_S = 15.0
 """How long a stage may stand still until the edge has said so and ended."""
@@ -452,6 +454,7 @@ def faults() -> list[Fault]:
             60,
             None,
             Site(receivers=True),
+            growth_mb=POST_MB,
         ),
         Fault(
             "receivers-mad",
@@ -460,6 +463,7 @@ def faults() -> list[Fault]:
             40,
             None,
             Site(receivers=True),
+            growth_mb=POST_MB,
         ),
         Fault("camera", "camera hangs, dies", camera_gone, 12, 2, Site(ip_camera=True), stop=True),
         Fault(

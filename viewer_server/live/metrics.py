@@ -7,7 +7,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -58,6 +58,18 @@ class ViewerMetrics(Collector):
             "darner_viewer_connections_cut",
             "Connections and requests that gave way: too many, or too slow",
             ["why"],
+            registry=self.registry,
+        )
+        self.alerts_sent = Counter(
+            "darner_viewer_alert_messages",
+            "Attempts to send alerts to a target: delivered, or failed",
+            ["target", "result"],
+            registry=self.registry,
+        )
+        self.alerts_waiting = Gauge(
+            "darner_viewer_alerts_waiting",
+            "Alerts that wait for a target",
+            ["target"],
             registry=self.registry,
         )
         self.registry.register(self)

@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from shared.errors import ConfigError, DarnerError, MessageError
 from shared.wire.messages import Event, decode, now_us
 from viewer_server.config import HistorySettings
+from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.notify.alert import RANKS, KeptAlert, kept
 from viewer_server.notify.courier import Courier, Health, Way
 from viewer_server.notify.offline import Offline
@@ -45,6 +47,7 @@ class Alerting:
         stored: Where it keeps its files.
         naming: What people call places.
         offline: Finds nodes that are gone; None: nobody looks for them.
+        metrics: Counts what is sent; None: nobody reads it.
 
     Raises:
         ConfigError: A target cannot work, or there are targets and no history.
@@ -57,13 +60,14 @@ class Alerting:
         stored: HistorySettings,
         naming: Naming,
         offline: Offline | None = None,
+        metrics: ViewerMetrics | None = None,
     ) -> None:
         if settings.targets and stored.alerts_file is None:
             raise ConfigError(
                 "notify.targets: alerts are sent on from the history, and history.path is null; set it"
             )
         self._settings, self._history, self._naming = settings, history, naming
-        self._offline, self._made = offline, list[KeptAlert]()
+        self._offline, self._made, self._metrics = offline, list[KeptAlert](), metrics
         self._ways = {name: way(name, one) for name, one in settings.targets.items()}
         self._database = Database(stored.file)
         self._pictures = Pictures(Database(stored.snapshots_file))
@@ -279,7 +283,15 @@ class Alerting:
     def _courier(self, name: str) -> Courier:
         most = self.targets[name].most
         store, settings, ready = self._store, self._settings, self._pictures.ready
-        return Courier(name, self._ways[name], most, store, settings, self._naming, ready)
+        count = partial(self._count, name)
+        courier = Courier(name, self._ways[name], most, store, settings, self._naming, ready, count)
+        if self._metrics is not None:
+            self._metrics.alerts_waiting.labels(name).set_function(lambda: courier.health.waiting)
+        return courier
+
+    def _count(self, name: str, result: str) -> None:
+        if self._metrics is not None:
+            self._metrics.alerts_sent.labels(name, result).inc()
 
     def _take_over(self) -> int:
         """Take alerts over from the history; how many."""

@@ -67,6 +67,7 @@ class Courier:
         settings: Of all targets.
         naming: What people call places.
         ready: Whether an alert may be sent already.
+        count: Called with "delivered" or "failed" after each attempt.
         clock: Seconds, monotonic.
     """
 
@@ -79,10 +80,11 @@ class Courier:
         settings: NotifySettings,
         naming: Naming,
         ready: Callable[[int], bool] = lambda _: True,
+        count: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._way, self._most, self._store, self._settings = name, way, most, store, settings
-        self._naming, self._clock = naming, clock
+        self._naming, self._count, self._clock = naming, count, clock
         self._changed = threading.Condition()
         self._queue = Queue(ready)
         self._sent_s: deque[float] = deque()
@@ -202,6 +204,7 @@ class Courier:
             self.forget(members)
             return
         answer = self._way.send(parcel)
+        self._count("delivered" if answer.delivered else "failed")
         now_s, at_us = self._clock(), now_us()
         with self._changed:
             self._sent_s.append(now_s)
