@@ -293,6 +293,7 @@ class Node:
             parts.definitions,
             parts.suspects.offers(),
             parts.live,
+            parts.pipeline.paused,
         )
         log.info(
             "node %s: %s at %dx%d on %s (%s)",

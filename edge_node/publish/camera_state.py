@@ -104,14 +104,15 @@ class CameraState:
             return always
         return [*always, (topics.COUNT, {}), *((topics.ZONE, {"zone": name}) for name in list(self._defined))]
 
-    def begin(self, definitions: Definitions, live: LiveSettings) -> None:
+    def begin(self, definitions: Definitions, live: LiveSettings, paused: Paused) -> None:
         """Say that the camera starts, and put zeros in the place of what an earlier run has counted."""
         self.status("starting")
         self.define(definitions)
         self.settings(live)
         with self._lock:
             for name, definition in self._defined.items():
-                self._tell(_nothing(name, definition), None, watched=False)
+                numbers = self._standing[name] = replace(_nothing(name, definition), paused=paused.why(name))
+                self._tell(numbers, None, watched=False)
             self._say_count(now_us())
 
     def status(self, status: messages.CameraState, reason: str | None = None) -> None:

@@ -112,13 +112,14 @@ class NodeState:
         definitions: DefinitionStore,
         suspects: Mapping[str, tuple[Suspect, ...]],
         live: LiveStore,
+        paused: Callable[[str], Paused],
     ) -> None:
         """Publish all about every camera and the manifest; `online` comes later.
 
         Before "online", nobody takes what the broker retains for live, so an earlier run's numbers go first.
         """
         for name, camera in self._cameras.items():
-            camera.state.begin(definitions[name], live[name])
+            camera.state.begin(definitions[name], live[name], paused(name))
             self.define(name, definitions[name])
             self.suspects(name, suspects[name])
         self._about = {**_running(model, backend, device), "tracker": tracker}

@@ -61,7 +61,16 @@ class Said:
 
     def announce(self) -> None:
         definitions = DefinitionStore(None, self.config.cameras)
-        self.state.announce(MODEL, "a backend", "cpu", "bytetrack", definitions, {"street": ()}, self.live)
+        self.state.announce(
+            MODEL,
+            "a backend",
+            "cpu",
+            "bytetrack",
+            definitions,
+            {"street": ()},
+            self.live,
+            lambda _: self.paused,
+        )
         self.state.online()
 
     def saw(self, *numbers: ZoneNumbers, objects: int = 2) -> None:
@@ -148,12 +157,17 @@ def test_a_pause_is_said_without_a_frame_where_none_comes(broker: Mosquitto) -> 
         ]
 
     with saying(broker, "pause") as said:
+        said.paused = Paused(None, {"left": "schedule"})
         said.announce()
+        assert [(one.zone, one.paused) for one in zones()] == [("all", None), ("left", "schedule")]
         said.attend()
-        said.since()
+        assert zones() == []
         said.paused = Paused(None, {"all": "schedule"})
         said.attend()
-        assert [(one.zone, one.paused, one.watched) for one in zones()] == [("all", "schedule", False)]
+        assert [(one.zone, one.paused, one.watched) for one in zones()] == [
+            ("all", "schedule", False),
+            ("left", None, False),
+        ]
         said.saw(dataclasses.replace(NUMBERS, entered=7))
         said.attend(IDLE_S / 2)  # analytics says it with the next frame
         assert [(one.paused, one.occupancy, one.watched) for one in zones()] == [(None, 1, True)]
