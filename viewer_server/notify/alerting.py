@@ -6,8 +6,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -143,7 +143,16 @@ class Alerting:
         Raises:
             NotKept: There is no file of alerts.
         """
-        return self._decide("waiting", "", alert, target)
+        with self._kept():
+            found = self._store.undelivered(("waiting", "dropped"), alert=alert, target=target)
+            found = {name: numbers for name, numbers in found.items() if name in self._couriers}
+            for name, numbers in found.items():
+                at_us = now_us()
+                self._store.note(name, numbers, Outcome("waiting", at_us, "", at_us, attempts=0))
+                for number, one in self._store.load(numbers):
+                    self._couriers[name].put((one.node, one.rule), number)
+                self._couriers[name].hasten()
+        return sum(map(len, found.values()))
 
     def drop(self, *, alert: int | None = None, target: str | None = None) -> int:
         """Give up what waits; how many deliveries there were.
@@ -151,34 +160,23 @@ class Alerting:
         Raises:
             NotKept: There is no file of alerts.
         """
-        return self._decide("dropped", "given up by hand", alert, target)
+        with self._kept():
+            found = self._store.undelivered(("waiting",), alert=alert, target=target)
+            for name, numbers in found.items():
+                self._store.note(name, numbers, Outcome("dropped", now_us(), "given up by hand", attempts=0))
+                if name in self._couriers:  # else it is no longer in the configuration
+                    self._couriers[name].forget(numbers)
+        return sum(map(len, found.values()))
 
-    def _decide(self, state: State, detail: str, alert: int | None, target: str | None) -> int:
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Refuse what cannot be done now."""
         if not self._is_open:
             raise NotKept
         try:
-            found = [
-                (number, name)
-                for number, name in self._store.open_deliveries(alert=alert, target=target)
-                if target in (None, name) and name in self._couriers
-            ]
-            by_target: dict[str, list[int]] = {}
-            for number, name in found:
-                by_target.setdefault(name, []).append(number)
-            for name, numbers in by_target.items():
-                at_us = now_us()
-                due_us = at_us if state == "waiting" else None
-                self._store.note(name, numbers, Outcome(state, at_us, detail, due_us, attempts=0))
-                courier = self._couriers[name]
-                if state == "dropped":
-                    courier.forget(numbers)
-                    continue
-                for number, one in self._store.load(numbers):
-                    courier.put((one.node, one.rule), number)
-                courier.hasten()
+            yield
         except sqlite3.Error as error:
             raise NotKept(error) from None
-        return len(found)
 
     def test(self, name: str) -> tuple[Answer, int]:
         """Send a message that says it is a test; the answer, and the milliseconds that it took."""

@@ -200,17 +200,20 @@ class AlertStore:
         with self._writing() as db:
             db.executemany(sql, [{**values, "alert": member} for member in members])
 
-    def open_deliveries(
-        self, *, alert: int | None = None, target: str | None = None
-    ) -> list[tuple[int, str]]:
-        """Alert and target of the deliveries that wait or were given up, of one alert or one target."""
-        where, values = ["state IN ('waiting', 'dropped')"], []
+    def undelivered(
+        self, states: Sequence[State], *, alert: int | None = None, target: str | None = None
+    ) -> dict[str, list[int]]:
+        """The alerts in these states at each target, of one alert or one target; oldest first."""
+        where, values = [f"state IN ({', '.join('?' * len(states))})"], list[object](states)
         for column, value in (("alert", alert), ("target", target)):
             if value is not None:
                 where.append(f"{column} = ?")
                 values.append(value)
-        sql = f"SELECT alert, target FROM deliveries WHERE {' AND '.join(where)} ORDER BY alert"  # noqa: S608 - ours
-        return self._read(sql, values)
+        sql = f"SELECT target, alert FROM deliveries WHERE {' AND '.join(where)} ORDER BY alert"  # noqa: S608 - ours
+        found: dict[str, list[int]] = {}
+        for name, number in self._read(sql, values):
+            found.setdefault(name, []).append(number)
+        return found
 
     def given_up(self) -> dict[str, int]:
         """How many waiting deliveries of each target were deleted with their alerts."""

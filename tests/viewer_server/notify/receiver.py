@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from standardwebhooks import Webhook
@@ -70,8 +72,10 @@ def garbage(handler: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
 
 
 @contextmanager
-def receiving(port: int = 0, behave: Behave | None = None) -> Iterator[Receiver]:
-    """A receiver that runs."""
+def receiving(
+    port: int = 0, behave: Behave | None = None, certificate: Path | None = None
+) -> Iterator[Receiver]:
+    """A receiver that runs; with a certificate (its key beside it), over TLS."""
     receiver = Receiver(behave=behave)
 
     class Handler(BaseHTTPRequestHandler):
@@ -93,6 +97,10 @@ def receiving(port: int = 0, behave: Behave | None = None) -> Iterator[Receiver]
 
     server = Server(("127.0.0.1", port), Handler)
     receiver.port = server.server_address[1]
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield receiver

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from broker.certificates import make
 from shared.errors import ConfigError
 from shared.mqtt.received import Received
 from shared.wire.messages import Alert, Event, now_us
@@ -153,6 +154,25 @@ def test_a_receiver_that_fails_delays_no_other(tmp_path: Path, behave: receivers
             bad.behave = None
             rig.alerting.again()
             wait_until(lambda: sorted(rig.states()) == ["delivered"] * 2)
+
+
+def test_a_server_must_prove_who_it_is(tmp_path: Path) -> None:
+    make(tmp_path, ["localhost"], [], 2, force=False)
+    with receiving(certificate=tmp_path / "server.crt") as receiver:
+        url = f"https://localhost:{receiver.port}/hook"
+        trusting = target(url, ca_file=str(tmp_path / "ca.crt"))
+        wrong_name = target(url.replace("localhost", "127.0.0.1"), ca_file=str(tmp_path / "ca.crt"))
+        with running(tmp_path, trusts=trusting, knows_not=target(url), wrong_name=wrong_name) as rig:
+            rig.add(alert(1))
+            wait_until(lambda: len(rig.listed()) == 1 and rig.states().count("delivered") == 1)
+            wait_until(
+                lambda: min(rig.alerting.health()[name].failing for name in ("knows_not", "wrong_name"))
+            )
+            assert len(receiver.got) == 1
+            assert all(
+                "certificate is not valid" in rig.alerting.health()[name].detail
+                for name in ("knows_not", "wrong_name")
+            )
 
 
 def test_a_refused_alert_holds_up_its_own_rule_alone(tmp_path: Path) -> None:
