@@ -249,6 +249,7 @@ class Parts:
             lambda: {name: definitions[name] for name in config.cameras},
             self.detectors[0].class_names,
             self._tell_rules,
+            lambda rules: self.homeassistant.set_rules(rules),
         )
 
     def _build_pipeline(self) -> None:
@@ -289,6 +290,7 @@ class Parts:
         self.homeassistant = HomeAssistant(
             client, with_definitions(config, definitions), thermometer=any(warm)
         )
+        self.homeassistant.set_rules(self.rules.rules)
         self.reload = Reload(
             self._read,
             config,

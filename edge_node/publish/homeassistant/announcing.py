@@ -68,6 +68,7 @@ class HomeAssistant:
         self._devices = self._of(config)
         self._gone: dict[str, Platforms] = {}
         """By a device's topic: components that it no longer has and Home Assistant may still have."""
+        self._announced = False
         self._leaving: list[str] = []
         self._due: float | None = None
         self._birth = f"{self._prefix}/status"
@@ -79,6 +80,7 @@ class HomeAssistant:
         self._client.subscribe(own.removesuffix("config") + "+/config", 1)
         self._client.subscribe(self._birth, 0)
         with self._lock:
+            self._announced = True
             for path in self._devices:
                 self._say(path)
 
@@ -95,14 +97,16 @@ class HomeAssistant:
     def set_modes(self, modes: Mapping[str, ModeDefinition]) -> None:
         """Offer these modes of the node to choose from; none: there is nothing to choose."""
         with self._lock:
-            self._modes = dict(modes)
-            self._renew()
+            if list(modes) != list(self._modes):  # their names are not shown
+                self._modes = dict(modes)
+                self._renew()
 
     def set_rules(self, rules: Mapping[str, RuleDefinition]) -> None:
         """Announce the alerts of these rules of the node."""
         with self._lock:
-            self._rules = dict(rules)
-            self._renew()
+            if rules != self._rules:
+                self._rules = dict(rules)
+                self._renew()
 
     def handle(self, received: Received) -> None:
         """Handle one message; messages that do not concern discovery are ignored."""
@@ -141,6 +145,8 @@ class HomeAssistant:
 
     def _update(self, config: EdgeConfig) -> None:
         before, self._devices = self._devices, self._of(config)
+        if not self._announced:
+            return
         # The node first, as in `_of`.
         for path in dict.fromkeys([*self._devices, *before]):
             if before.get(path) != self._devices.get(path):

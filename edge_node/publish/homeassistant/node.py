@@ -35,7 +35,8 @@ _BACKLOG = "{{ value_json.outbox.backlog if value_json.outbox else none }}"
 _LOOK = "{{ value_json.stages.get('look', {}).get('waiting') }}"
 _NEXT = (
     "{% set next = value_json.next_change_us %}"
-    "{{ {'since': (value_json.since_us / 1000000) | timestamp_utc, 'next_mode': value_json.next_mode, "
+    "{{ {'since': (value_json.since_us / 1000000) | timestamp_utc, 'by_hand': value_json.by_hand, "
+    "'next_mode': value_json.next_mode, "
     "'next_change': (next / 1000000) | timestamp_utc if next else none} | tojson }}"
 )
 _MODEL = "{{ {'layout': value_json.model.layout, 'sha256': value_json.model.sha256} | tojson }}"

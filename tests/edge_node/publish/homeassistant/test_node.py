@@ -74,12 +74,14 @@ def test_metrics_of_a_real_node_are_numbers_and_what_is_missing_is_unknown() -> 
 
 def test_the_mode_is_shown_with_what_comes_next_and_can_be_chosen() -> None:
     mode = COMPONENTS["mode"]
-    said = {"mode": "home", "since_us": 0, "next_mode": "away", "next_change_us": 3_600_000_000}
+    said = {"mode": "home", "since_us": 0, "by_hand": True}
+    said |= {"next_mode": "away", "next_change_us": 3_600_000_000}
     assert state("mode", json.dumps(said).encode()) == "home"
     assert mode["options"] == ["home", "away"], "automations name them, so a new name must not change them"
     about = json.loads(rendered(mode["json_attributes_template"], json.dumps(said).encode()))
     assert about == {
         "since": "1970-01-01T00:00:00+00:00",
+        "by_hand": True,
         "next_mode": "away",
         "next_change": "1970-01-01T01:00:00+00:00",
     }
