@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.homeassistant.site import Site
+from tests.homeassistant.house.site import Site
 
 PROGRAM = os.environ.get("HOMEASSISTANT_PROGRAM")
 """Path of Home Assistant's program, as `make test-homeassistant` sets it: its environment has 1 GB."""
 
 if not PROGRAM:
-    needing = ("entities", "everything", "examples", "gone", "restarts", "statistics")
+    needing = ("alerts", "entities", "everything", "examples", "gone", "restarts", "statistics")
     collect_ignore = [f"test_{name}.py" for name in needing]
 
 

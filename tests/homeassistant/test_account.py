@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.homeassistant.account import arrivals, compare, counted, reasons
-from tests.homeassistant.recorder import Heard
+from tests.homeassistant.house.account import arrivals, compare, counted, reasons
+from tests.homeassistant.house.recorder import Heard
 
 
 @pytest.mark.parametrize(

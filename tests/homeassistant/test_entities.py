@@ -7,7 +7,7 @@ import numpy as np
 
 from shared.geometry import F32
 from tests.conftest import wait_until
-from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, ZONES, Site
+from tests.homeassistant.house.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, ZONES, Site
 
 
 def test_the_cameras_first_entities_are_there_and_say_what_the_node_says(site: Site) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import wait_until
-from tests.homeassistant.account import compare, reasons
-from tests.homeassistant.automations import device_triggers, install, triggered
-from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, ZONES, Site
+from tests.homeassistant.house.account import compare, reasons
+from tests.homeassistant.house.automations import device_triggers, install, triggered
+from tests.homeassistant.house.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, ZONES, Site
 
 SAME_MOMENT_S = 0.05
 """Time in which what is sent together may arrive here."""

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from tests.conftest import REPO, wait_until
-from tests.homeassistant.automations import told
-from tests.homeassistant.site import SETTLES_WITHIN_S, Site
+from tests.homeassistant.house.automations import told
+from tests.homeassistant.house.site import SETTLES_WITHIN_S, Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from tests.conftest import REPO, wait_until
-from tests.homeassistant.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, Site
+from tests.homeassistant.house.site import CAMERA, DEVICE, NODE, SETTLES_WITHIN_S, Site
 
 
 def ours(site: Site) -> set[str]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.homeassistant.account import arrivals, compare, reasons
-from tests.homeassistant.automations import Triggered, install, triggered
-from tests.homeassistant.site import DEVICE, SETTLES_WITHIN_S, ZONES, Site
+from tests.homeassistant.house.account import arrivals, compare, reasons
+from tests.homeassistant.house.automations import Triggered, install, triggered
+from tests.homeassistant.house.site import DEVICE, SETTLES_WITHIN_S, ZONES, Site
 
 ALONE_S = 3.0
 """How long one part is back before the next."""

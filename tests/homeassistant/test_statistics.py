@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import wait_until
-from tests.homeassistant.account import counted
-from tests.homeassistant.site import DEVICE, ZONES, Site
+from tests.homeassistant.house.account import counted
+from tests.homeassistant.house.site import DEVICE, ZONES, Site
 
 TOTALS = [(f"zone-{zone}-entered", zone) for zone in ZONES] + [("line-path-in", "path")]
 

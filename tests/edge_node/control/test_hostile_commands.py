@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_node.calendar.running import RunningCalendar
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
@@ -37,17 +38,27 @@ from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
+from edge_node.rules.alerts import Alerts
+from edge_node.rules.desk import RuleDesk
+from edge_node.rules.memory import Memory
+from edge_node.rules.scenes import Scenes
+from edge_node.rules.store import RuleStore
 from shared import limits
+from shared.definitions.calendar import never_active
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import messages
 from tests.conftest import REPO, free_port
+from tests.edge_node.control.bodies import SENSIBLE, WILD
 from tests.edge_node.control.test_commands import PREFIX, NoBroker
-from tests.shared.wire.test_hostile import HOSTILE, JSON
+from tests.shared.wire.test_hostile import HOSTILE
 
 WITHIN_S = 5.0
-COMMANDS = ("ping", "snapshot", "heatmap", "detect", "set", "zones.set", "suspects.dismiss", "none")
+COMMANDS = (
+    *("ping", "snapshot", "heatmap", "detect", "set", "zones.set", "suspects.dismiss", "none"),
+    *("calendar.set", "mode.set", "rules.set"),
+)
 
 
 class Node:
@@ -56,7 +67,10 @@ class Node:
     def __init__(self, detector: Detector) -> None:
         cameras = {"street": CameraSettings(source="x.avi")}
         config = EdgeConfig(
-            node="box", cameras=cameras, mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}")
+            node="box",
+            cameras=cameras,
+            mqtt=MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}"),
+            zones_file=None,
         )
         client = Client(config.mqtt, name="t")
         outbox = Outbox(client, config.outbox, config.node, config.mqtt.prefix, "s")
@@ -67,7 +81,17 @@ class Node:
         detect = Detect(detector, cameras, live)
         pipeline = Pipeline(config, [detect], publisher, live, definitions, threading.Event())
         control = Control(pipeline, publisher, detector, live, definitions, suspects, lambda: None)
-        self.handlers = control.handlers()
+        calendar = RunningCalendar(config, live)
+        calendar.watch(pipeline.watches, definitions)
+        memory, scenes = Memory(None), Scenes(config, definitions)
+        alerts = Alerts({}, scenes.of, cameras, memory.cameras)
+        places = {"street": definitions["street"]}
+        store = RuleStore(None, {})
+        desk = RuleDesk(store, alerts, memory, lambda: places, detector.class_names, lambda _: None)
+        calendar.keeper.listen(
+            lambda now: desk.know_schedules(now.calendar.schedules, never_active(now.calendar, 0))
+        )
+        self.handlers = {**control.handlers(), **calendar.handlers(), **desk.handlers()}
 
     def ask(self, command: str, payload: bytes) -> messages.Response:
         answers = NoBroker()
@@ -100,58 +124,6 @@ def test_hostile_payloads_get_one_answer_and_leave_nothing_behind(node: Node, pa
 
 
 PNG = b"\x89PNG\r\n\x1a\n"
-FIELDS = (
-    "camera",
-    "confidence",
-    "detect_every",
-    "paused",
-    "thumbnail_fps",
-    "version",
-    "zones",
-    "lines",
-    "masks",
-    "filters",
-    "id",
-)
-COORDINATE = st.floats(-3, 3)
-SENSIBLE = st.fixed_dictionaries(
-    {},
-    optional={
-        "camera": st.sampled_from(["street", "x", None]),
-        "confidence": st.floats(-1, 2),
-        "detect_every": st.integers(-1, 200),
-        "paused": st.booleans(),
-        "thumbnail_fps": st.floats(-1, 100),
-        "version": st.integers(0, 3),
-        "zones": st.dictionaries(
-            st.text("az_", min_size=1, max_size=3),
-            st.fixed_dictionaries(
-                {"polygon": st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), max_size=70)}
-            ),
-            max_size=5,
-        ),
-        "lines": st.just({}),
-        "masks": st.dictionaries(
-            st.sampled_from(["a", "b", "-"]),
-            st.fixed_dictionaries(
-                {
-                    "polygon": st.lists(st.tuples(COORDINATE, COORDINATE), max_size=70),
-                    "by": st.sampled_from(["anchor", "overlap", "both"]),
-                    "overlap": st.floats(-1, 2),
-                }
-            ),
-            max_size=3,
-        ),
-        "filters": st.dictionaries(
-            st.sampled_from(["all", "person", "", "unicorn"]),
-            st.dictionaries(st.sampled_from(["min_size", "max_size", "score", "x"]), st.floats(-1, 200)),
-            max_size=3,
-        ),
-        "format": st.sampled_from(["array", "png", "gif"]),
-        "image_base64": st.text("A/=?", max_size=20),
-    },
-)
-WILD = st.dictionaries(st.sampled_from([*FIELDS, "image_base64", "format", "transaction"]), JSON, max_size=6)
 
 
 @settings(max_examples=300)

@@ -13,9 +13,9 @@ import yaml
 
 from tests.conftest import MosquittoProcess, wait_until
 from tests.faults.processes import Program
-from tests.homeassistant.recorder import PREFIX, Recorder
-from tests.homeassistant.scene import Scene
-from tests.homeassistant.server import HomeAssistant
+from tests.homeassistant.house.recorder import PREFIX, Recorder
+from tests.homeassistant.house.scene import Scene
+from tests.homeassistant.house.server import HomeAssistant
 
 # The names of `make demo`, which the examples for users have, too.
 NODE, CAMERA = "demo", "street"
@@ -26,9 +26,21 @@ ZONES = {
     "junction": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]],
 }
 RULES: dict[str, dict[str, Any]] = {
-    "everywhere": {"crowd": {"count": 3, "after_s": 1}},
+    "everywhere": {"crowd": {"count": 3, "after_s": 1}, "presence": {"off_after_s": 3}},
     "junction": {"loitering_s": 3},
-    "pavement": {"queue": True},
+    "pavement": {"queue": True, "schedule": "indoors"},
+}
+CALENDAR: dict[str, Any] = {
+    "timezone": "UTC",
+    "modes": {"home": {"name": "Zuhause"}, "away": {}},
+    "schedules": {"indoors": {"modes": ["home"]}},
+}
+ALERTS: dict[str, Any] = {
+    "comes": {
+        "when": {"trigger": "event", "events": ["presence_started"], "zones": ["everywhere"]},
+        "severity": "critical",
+        "text": "Somebody is on {camera}",
+    },
 }
 SETTLES_WITHIN_S = 60.0
 _REMEMBERS = "persistence true\npersistence_location {}/\nautosave_on_changes true\nautosave_interval 1"
@@ -178,7 +190,7 @@ class Site:
 
     def _program(self, node: str, camera: str) -> Program:
         config = self._folder / "darner.yaml"
-        config.write_text(yaml.safe_dump(self._configuration(node, camera)))
+        config.write_text(yaml.safe_dump(self._configuration(node, camera), sort_keys=False))
         words = [sys.executable, "-m", "edge_node", "--config", str(config)]
         return Program("node", words, self._folder, {"DARNER_STATE": str(self._folder / "state")})
 
@@ -195,5 +207,7 @@ class Site:
             "mqtt": {"url": self.broker.url},
             "model": {"classes": ["person"], "threads": 1},
             "homeassistant": {"enabled": True},
+            "calendar": CALENDAR,
+            "rules": ALERTS,
             "cameras": {camera: settings},
         }

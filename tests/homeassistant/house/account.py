@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.homeassistant.recorder import Heard
+from tests.homeassistant.house.recorder import Heard
 
 WITHIN_S = 4.0
 """Longest time between what the node says and the automation, on a machine that does much else."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from tests.homeassistant.server import HomeAssistant
+from tests.homeassistant.house.server import HomeAssistant
 
 _LINE = re.compile(r"^(\S+ \S+) \S+ \([^)]*\) \[triggered\] (.*)$", re.MULTILINE)
 _MESSAGE = (

@@ -92,6 +92,7 @@ class Recorder:
     def _on_connect(self, *_: object) -> None:
         # All that has numbers, events and states; no pictures, and nothing at each frame.
         topics = ["+/status", "+/info", "+/response/#", "+/camera/+/status", "+/camera/+/zone/+"]
+        topics += ["+/calendar", "+/mode", "+/rules", "+/camera/+/alert"]
         topics += ["+/camera/+/events", "+/camera/+/zones", "+/camera/+/count", "+/camera/+/settings"]
         options = SubscribeOptions(qos=1, retainAsPublished=False)
         self._client.subscribe([(f"{PREFIX}/{topic}", options) for topic in topics])
