@@ -71,5 +71,16 @@ def events(db: Reader, rows: array[int]) -> Iterator[Event]:
                 continue
 
 
+def last(db: Reader, node: str, camera: str, to_us: int) -> Event | None:
+    """A camera's last event before a moment, of whatever type: until then, at least, somebody watched."""
+    sql = """SELECT e.id FROM places p JOIN events e ON e.id =
+               (SELECT id FROM events INDEXED BY events_by_place WHERE place = p.id AND occurred_us < ?
+                ORDER BY occurred_us DESC, id DESC LIMIT 1)
+             WHERE p.node = ? AND p.camera = ? ORDER BY e.occurred_us DESC, e.id DESC LIMIT 1"""
+    return next(
+        events(db, array("q", (number for (number,) in db.execute(sql, (to_us, node, camera))))), None
+    )
+
+
 def _marks(values: Collection[object]) -> str:
     return ", ".join("?" * len(values))

@@ -189,6 +189,8 @@ ENTERED: dict[str, Any] = {"type": "zone_entered", "ago": 600}
     [
         ([ENTERED], "past", 1),
         ([ENTERED], "later", 0),
+        ([ENTERED, {"type": "line_crossed", "ago": 580, "zone": "gate"}], "later", 0),
+        ([ENTERED, {"type": "line_crossed", "ago": 560, "zone": "gate"}], "later", 1),
         ([ENTERED, {"type": "line_crossed", "ago": 300, "zone": "gate", "session": "next"}], "next", 0),
         ([ENTERED, {"type": "zone_entered", "ago": 300, "track_id": 2, "session": "next"}], "next", 1),
         ([ENTERED, {"type": "zone_exited", "ago": 575}], "past", 0),
@@ -197,6 +199,8 @@ ENTERED: dict[str, Any] = {"type": "zone_entered", "ago": 600}
     ids=[
         "somebody is still there",
         "the camera is watched no more",
+        "it was watched for too short a time",
+        "it was watched for long enough",
         "the rule does not look at what the next run sends",
         "a crash ends stays that nobody saw end",
         "a short stay",

@@ -130,13 +130,16 @@ def _run(db: Reader, trial: Trial, ends_s: float) -> Found:
         walk = as_sent.events(db, rows)
         if cut and (first := next(walk, None)) is not None:
             found.since_us = max(found.since_us or 0, first.occurred_us)
-        if not _through(walk, Watches(trial, camera, pauses), found, ends_s):
+        newest = as_sent.last(db, scene.node, camera, trial.to_us)
+        if not _through(walk, Watches(trial, camera, pauses), newest, found, ends_s):
             break
     found.hits = sorted(found.hits, key=lambda hit: hit.firing.occurred_us, reverse=True)[:HITS]
     return found
 
 
-def _through(events: Iterator[Event], watches: Watches, found: Found, ends_s: float) -> bool:
+def _through(
+    events: Iterator[Event], watches: Watches, newest: Event | None, found: Found, ends_s: float
+) -> bool:
     """Take a camera's events through the rule; False where time was up."""
     hits: deque[Hit] = deque(maxlen=HITS)
     last: Event | None = None
@@ -150,7 +153,7 @@ def _through(events: Iterator[Event], watches: Watches, found: Found, ends_s: fl
                 found.until_us, in_time = last.occurred_us, False
                 break
     if in_time and last is not None:
-        watches.finish(last, hits)
+        watches.finish(last, newest or last, hits)
     found.hits += hits
     found.total += watches.total
     found.unheld += watches.unheld
@@ -194,10 +197,12 @@ class Watches:
         self.advance(event.captured_us, hits)
         self._note([engine.feed(event) for engine in self._engines], hits)
 
-    def finish(self, last: Event, hits: deque[Hit]) -> None:
-        """Let time go on to the end of the range, where somebody watches still."""
+    def finish(self, last: Event, newest: Event, hits: deque[Hit]) -> None:
+        """Let time go on to the end of the range where somebody watches still, else to the newest event."""
         if self._trial.live.get(self._camera) == last.session:
             self.advance(self._trial.to_us, hits)
+        elif newest.session == last.session:
+            self.advance(newest.captured_us, hits)
 
     def advance(self, now_us: int, hits: deque[Hit]) -> None:
         """Let time go on."""
