@@ -288,7 +288,7 @@ class Parts:
         vitals = self.monitor.read()
         warm = [vitals.temperatures_c, *(gpu.temperature_c is not None for gpu in vitals.gpus)]
         self.homeassistant = HomeAssistant(
-            client, with_definitions(config, definitions), thermometer=any(warm)
+            client, with_definitions(config, definitions), thermometer=any(warm), rules=self.rules.rules
         )
         self.homeassistant.set_rules(self.rules.rules)
         self.reload = Reload(

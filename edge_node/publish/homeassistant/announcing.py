@@ -42,6 +42,7 @@ class HomeAssistant:
         client: The connection.
         config: The node's configuration. Discovery is off unless `homeassistant.enabled` is set.
         thermometer: Whether the node's machine says how warm it is.
+        rules: The node's rules; None: it has none yet.
         clock: Monotonic seconds.
 
     Raises:
@@ -54,6 +55,7 @@ class HomeAssistant:
         config: EdgeConfig,
         *,
         thermometer: bool = False,
+        rules: Mapping[str, RuleDefinition] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._thermometer, self._clock = client, thermometer, clock
@@ -63,7 +65,7 @@ class HomeAssistant:
         self._lock = threading.Lock()  # guards all below, and the order of the messages
         self._config: EdgeConfig | None = None
         self._modes: Mapping[str, ModeDefinition] = {}
-        self._rules: Mapping[str, RuleDefinition] = {}
+        self._rules: Mapping[str, RuleDefinition] = dict(rules or {})
         self._devices: dict[str, dict[str, Any]] = {}
         self._devices = self._of(config)
         self._gone: dict[str, Platforms] = {}

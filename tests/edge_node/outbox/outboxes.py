@@ -13,7 +13,7 @@ from edge_node.outbox.outbox import Outbox
 from shared.errors import MessageError
 from shared.mqtt.received import Received
 from shared.wire import topics
-from shared.wire.messages import Ack, Event, decode, encode, now_us
+from shared.wire.messages import Ack, Event, EventType, decode, encode, now_us
 
 ACK = "darner/v1/n/ack"
 VIEWER = "viewer-1"
@@ -28,7 +28,10 @@ class Network:
         self.answers = answers
         self.taken = True
         self.limit = 10**6
+        self.refused: set[topics.Topic] = set()
         self.sent: list[Event] = []
+        self.alerts: list[Event] = []
+        self.order: list[str] = []
         self.unanswered: list[int] = []
         self.on_acknowledged: list[Any] = []
 
@@ -45,12 +48,14 @@ class Network:
         if len(payload) > self.limit:
             raise MessageError("too large")
         event = decode(Event, payload)
-        assert (topic, path) == (topics.EVENTS, f"darner/v1/n/camera/{event.camera}/events")
+        assert topic in (topics.EVENTS, topics.ALERT)
+        assert path == f"darner/v1/n/camera/{event.camera}/{topic.name}"
         assert user_properties is None
-        self.sent.append(event)
-        number = len(self.sent)
+        (self.sent if topic is topics.EVENTS else self.alerts).append(event)
+        self.order.append(topic.name)
+        number = len(self.order)
         if self.answers:
-            self.tell(number)
+            self.tell(number, taken=topic not in self.refused)
         else:
             self.unanswered.append(number)
         return number
@@ -60,9 +65,9 @@ class Network:
         for number in answered:
             self.tell(number)
 
-    def tell(self, number: int) -> None:
+    def tell(self, number: int, *, taken: bool = True) -> None:
         for listener in self.on_acknowledged:
-            listener(number, self.taken)
+            listener(number, self.taken and taken)
 
     @property
     def numbers(self) -> list[int | None]:
@@ -79,7 +84,7 @@ def running(
         yield outbox
 
 
-def event(label: str = "person") -> Event:
+def event(label: str = "person", kind: EventType = "track_started") -> Event:
     return Event(
         node="n",
         session="s",
@@ -88,7 +93,7 @@ def event(label: str = "person") -> Event:
         seq=1,
         captured_us=now_us(),
         event_id="",
-        type="track_started",
+        type=kind,
         occurred_us=now_us(),
         label=label,
     )

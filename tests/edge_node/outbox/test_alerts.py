@@ -1,0 +1,78 @@
+"""An alert is sent twice, as an event and on its own topic, and is safe when the broker has both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_node.outbox import sender
+from shared.wire import topics
+from tests.conftest import wait_until
+from tests.edge_node.outbox.outboxes import Network, acknowledge, add, event, held, running
+
+
+def test_an_alert_goes_on_both_topics_its_own_first_and_with_the_same_bytes(tmp_path: Path) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        add(outbox, 1)
+        outbox.add(event(kind="alert"))
+        add(outbox, 1)
+        assert outbox.drain(5)
+    assert network.order == ["events", "alert", "events", "events"]
+    assert network.alerts == [one for one in network.sent if one.type == "alert"]
+
+
+def test_an_alert_with_one_answer_is_not_safe(tmp_path: Path) -> None:
+    network = Network(answers=False)
+    network.connect()
+    with running(network, tmp_path, keep_s=0) as outbox:
+        outbox.add(event(kind="alert"))
+        wait_until(lambda: len(network.order) == 2)
+        network.tell(network.unanswered.pop(0))
+        assert not outbox.drain(0.3)
+        assert held(outbox) == 1
+        network.tell(network.unanswered.pop(0))
+        assert outbox.drain(5)
+        wait_until(lambda: held(outbox) == 0)
+
+
+def test_both_copies_come_again_after_the_connection_was_lost_between_them(tmp_path: Path) -> None:
+    network = Network(answers=False)
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        outbox.add(event(kind="alert"))
+        wait_until(lambda: len(network.order) == 2)
+        network.tell(1)
+        network.answers = True
+        network.connect()
+        wait_until(lambda: network.order == ["alert", "events"] * 2)
+        assert outbox.drain(5)
+    assert len({one.event_id for one in network.sent + network.alerts}) == 1
+
+
+def test_an_alert_refused_on_its_own_topic_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "REFUSED_S", 0.1)
+    network = Network()
+    network.refused = {topics.ALERT}
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        outbox.add(event(kind="alert"))
+        wait_until(lambda: len(network.alerts) >= 2)
+        network.refused = set()
+        assert outbox.drain(5)
+        wait_until(lambda: outbox.metrics().backlog == 0)
+
+
+def test_an_archive_that_has_an_alert_lets_it_go(tmp_path: Path) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        acknowledge(outbox, outbox.add(event()).boot, 0)
+        alert = outbox.add(event(kind="alert"))
+        wait_until(lambda: len(network.alerts) == 1)
+        acknowledge(outbox, alert.boot, 2)
+        wait_until(lambda: held(outbox) == 0)
