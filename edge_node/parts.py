@@ -163,6 +163,7 @@ class Parts:
             Stage("collect", self.collector.look),
             Stage("outbox", self.outbox.look),
             Stage("snapshots", self.snapshots.look),
+            Stage("alert pictures", self.publisher.frame_pictures.look),
             Stage("tracks", self.publisher.tracks.look),
             Stage("inbox", self.inbox.look),
             Stage("commands", self.commands.look),

@@ -8,7 +8,8 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame, Tracks
 from edge_node.publish.best_views import BestViews
 from edge_node.publish.compose import Composer
-from edge_node.publish.jpeg import Encoded, Fitted, Fitting
+from edge_node.publish.frame_pictures import FramePictures
+from edge_node.publish.jpeg import Fitted, Fitting
 from edge_node.publish.snapshot_sender import SnapshotSender
 from shared import limits
 from shared.mqtt.client import Client
@@ -18,13 +19,11 @@ from shared.wire.picture_names import NAME_BYTES, properties, with_name
 FRAMES = 900_000_000_000_000
 """The picture of a whole frame stands where that of a track would: under this number plus the frame's. No
 track has such a number."""
-FRAME_SIDE = 960
-"""The longer side of such a picture, pixels."""
 
 
 class _Camera:
     def __init__(self, settings: SnapshotSettings) -> None:
-        self.quality, self.fitted, self.whole = settings.quality, Fitted(), Fitted()
+        self.quality, self.fitted = settings.quality, Fitted()
         self.seq = -1  # of the last whole frame
         self.views = BestViews(settings) if settings.enabled else None
 
@@ -38,12 +37,16 @@ class Snapshots:
         config: The node's configuration.
         composer: Makes the pictures' properties.
         fitting: Is told of pictures that do not fit.
+
+    Attributes:
+        frames: Encodes whole frames.
     """
 
     def __init__(
         self, client: Client, sender: SnapshotSender, config: EdgeConfig, composer: Composer, fitting: Fitting
     ) -> None:
         self._client, self._sender, self._composer, self._fitting = client, sender, composer, fitting
+        self.frames = FramePictures(sender, composer, fitting, client.room)
         self._node, self._prefix = config.node, config.mqtt.prefix
         self._cameras = {name: _Camera(settings.snapshot) for name, settings in config.cameras.items()}
 
@@ -72,37 +75,26 @@ class Snapshots:
         path = self._path(camera, track_id)
         best = known.views.take(track_id)
         if best is not None and best.image is not None:
-            encoded = known.fitted.encode(best.image, known.quality, self._room(path))
-            self._offer(path, camera, encoded, known.fitted, best.seq, best.captured_ns)
+            room = min(limits.SNAPSHOT_BYTES, self._client.room(path)) - NAME_BYTES
+            encoded = known.fitted.encode(best.image, known.quality, room)
+            self._fitting.note(topics.SNAPSHOT, camera, encoded, shrunk=known.fitted.shrinks)
+            if encoded is not None:
+                jpeg, size = encoded
+                name = self._composer.picture_name(best.seq, best.captured_ns, size)
+                self._sender.offer(path, with_name(jpeg, name), properties(name))
         return path if known.views.was_taken(track_id) else None
 
     def send_frame(self, frame: Frame) -> str | None:
-        """Send a whole frame unless it was sent; return its topic, None for a camera without pictures."""
+        """Have a whole frame sent unless it was; return its topic, None where there will be no picture."""
         known = self._cameras[frame.camera]
         if known.views is None:
             return None
         path = self._path(frame.camera, FRAMES + frame.seq)
         if known.seq != frame.seq:
-            most = FRAME_SIDE, FRAME_SIDE
-            encoded = known.whole.encode(frame.picture, known.quality, self._room(path), most)
-            self._offer(path, frame.camera, encoded, known.whole, frame.seq, frame.captured_ns)
-            if encoded is None:
+            if not self.frames.offer(path, frame, known.quality):
                 return None
             known.seq = frame.seq
         return path
 
     def _path(self, camera: str, track: int) -> str:
         return topics.SNAPSHOT.path(self._prefix, node=self._node, camera=camera, track=str(track))
-
-    def _room(self, path: str) -> int:
-        return min(limits.SNAPSHOT_BYTES, self._client.room(path)) - NAME_BYTES
-
-    def _offer(
-        self, path: str, camera: str, encoded: Encoded | None, fitted: Fitted, seq: int, captured_ns: int
-    ) -> None:
-        """Queue a picture, if it fits."""
-        self._fitting.note(topics.SNAPSHOT, camera, encoded, shrunk=fitted.shrinks)
-        if encoded is not None:
-            jpeg, size = encoded
-            name = self._composer.picture_name(seq, captured_ns, size)
-            self._sender.offer(path, with_name(jpeg, name), properties(name))

@@ -138,16 +138,17 @@ class Conditions:
 
     def happened(self, rule: Rule, event: Event) -> None:
         """Have a rule about events look at one that it looks for."""
-        at_us = event.occurred_us
+        at_us, counts = event.occurred_us, rule.when.trigger == "count"
+        if not counts and rule.free_at(at_us, event.track_id) > at_us:
+            return  # most events of most rules end here
         span = self._holding.at(rule.definition.schedule, at_us)
         if not span.active or at_us < rule.since_us:
             return
-        counts = rule.when.trigger == "count"
         if counts:
             self.changes += 1
-            if not rule.count(at_us):
+            if not rule.count(at_us) or rule.free_at(at_us, event.track_id) > at_us:
                 return
-        if rule.free_at(at_us, event.track_id) > at_us or not self._is_first(rule, at_us, span):
+        if not self._is_first(rule, at_us, span):
             return
         if counts:
             rule.told.add(("", 0))

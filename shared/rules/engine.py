@@ -138,6 +138,8 @@ class Engine:
 
     def pause(self, zones: Collection[str], at_us: int) -> list[Firing]:
         """Leave zones alone that count nothing now, instead of taking them for empty."""
+        if not zones and not self._paused:
+            return []
         paused = frozenset(zones)
         changed, self._paused = self._paused ^ paused, paused
         for zone in changed:
@@ -266,18 +268,26 @@ class Engine:
 
     def _level(self, zone: str, at_us: int) -> None:
         """Look at a zone's occupancy, which may have changed."""
-        for rule in self._about("occupancy", zone):
-            if zone not in self._paused and rule.is_met_by(self._count(rule, zone)):
-                self._conditions.begin(rule, (zone, 0), at_us, None)
+        rules = self._about("occupancy", zone)
+        if not rules:
+            return
+        key, total, paused = (zone, 0), self._inside.totals[zone], zone in self._paused
+        for rule in rules:
+            count = self._count(rule, zone) if rule.classes else total
+            if (rule.low <= count <= rule.high and not paused) == (key in rule.begun):
+                continue
+            if key in rule.begun:
+                self._conditions.end(rule, key, at_us)
             else:
-                self._conditions.end(rule, (zone, 0), at_us)
+                self._conditions.begin(rule, key, at_us, None)
 
     def _end_each(self, kind: str, zone: str | None, key: Key, at_us: int) -> None:
         for rule in self._about(kind, zone):
             self._conditions.end(rule, key, at_us)
 
     def _count(self, rule: Rule, zone: str) -> int:
-        return rule.counted(self._inside.labels(zone))
+        inside = self._inside
+        return inside.of_classes(zone, rule.classes) if rule.classes else inside.totals[zone]
 
     def _taken(self) -> list[Firing]:
         self._set_deadline()

@@ -17,12 +17,14 @@ class Inside:
     """The open stays of one camera, each with the event that began it.
 
     Attributes:
+        totals: How many objects are in each zone.
         forgotten: How many stays there was no room for.
     """
 
     def __init__(self) -> None:
         self._stays: OrderedDict[Key, Event] = OrderedDict()
         self._labels: dict[str, Counter[str | None]] = {}
+        self.totals: Counter[str] = Counter()
         self.forgotten = 0
 
     def enter(self, zone: str, track: int, event: Event) -> Key | None:
@@ -30,6 +32,7 @@ class Inside:
         self.leave(zone, track)
         self._stays[zone, track] = event
         self._labels.setdefault(zone, Counter())[event.label] += 1
+        self.totals[zone] += 1
         if len(self._stays) <= STAYS:
             return None
         self.forgotten += 1
@@ -44,6 +47,7 @@ class Inside:
             return
         labels = self._labels[zone]
         labels[event.label] -= 1
+        self.totals[zone] -= 1
         if not labels[event.label]:
             del labels[event.label]
 
@@ -56,12 +60,14 @@ class Inside:
         """The open stays, each with the event that began it."""
         return self._stays.items()
 
-    def labels(self, zone: str) -> dict[str | None, int]:
-        """How many objects of each class are in a zone."""
-        return self._labels.get(zone, {})
+    def of_classes(self, zone: str, classes: Collection[str]) -> int:
+        """How many objects in a zone are of these classes."""
+        labels = self._labels.get(zone, {})
+        return sum(count for label, count in labels.items() if label in classes)
 
     def keep(self, zones: Collection[str]) -> None:
         """Forget the stays in all other zones."""
         for key in [key for key in self._stays if key[0] not in zones]:
             self.leave(*key)
         self._labels = {zone: labels for zone, labels in self._labels.items() if zone in zones}
+        self.totals = Counter({zone: total for zone, total in self.totals.items() if zone in zones})

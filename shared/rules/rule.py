@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from typing import NamedTuple
 
@@ -45,6 +46,9 @@ class Rule:
         told: The conditions of which it has told, until they end.
         restored: Those of which an earlier run has told; they are told of again only if they end between.
         last_us: When it fired last.
+        low: The fewest objects in a zone that meet its condition.
+        high: The most; below 0 where none do.
+        classes: Its classes; empty: all.
         window: When the last events happened that it counts.
         objects: When it fired last, by track.
         forgotten: How many objects it had no room for.
@@ -59,8 +63,12 @@ class Rule:
         self.for_us = round(when.for_s * 1e6)
         self.within_us = round((when.within_s or 0.0) * 1e6)
         self.least = max(1, when.at_least or 1)
+        nothing = when.at_least is None and when.at_most is None
+        self.low = when.at_least or 0
+        self.high: float = -1 if nothing else math.inf if when.at_most is None else when.at_most
         self._events, self._zones = frozenset(when.events), frozenset(when.zones)
-        self._classes = frozenset(when.classes)
+        self.classes = frozenset(when.classes)
+        self._any_event = not (self.classes or when.direction is not None or when.dwell_s is not None)
         self._cooldown_us = round(definition.cooldown_s * 1e6)
         self._object_us = round(definition.object_cooldown_s * 1e6)
         known = saved if saved is not None and saved.condition == self.condition else None
@@ -91,10 +99,12 @@ class Rule:
 
     def wants_class(self, label: str | None) -> bool:
         """Whether it looks at objects of a class."""
-        return not self._classes or label in self._classes
+        return not self.classes or label in self.classes
 
     def wants_event(self, event: Event) -> bool:
         """Whether an event of a type and place that it looks at is what it looks for."""
+        if self._any_event:
+            return True
         when = self.when
         if not self.wants_class(event.label):
             return False
@@ -102,20 +112,6 @@ class Rule:
             return False
         timed = event.type in ("zone_exited", "zone_lost")
         return not (timed and when.dwell_s is not None and (event.dwell_s or 0.0) < when.dwell_s)
-
-    def is_met_by(self, count: int) -> bool:
-        """Whether so many objects in a zone meet its condition."""
-        when = self.when
-        if when.at_least is None and when.at_most is None:
-            return False
-        enough = when.at_least is None or count >= when.at_least
-        return enough and (when.at_most is None or count <= when.at_most)
-
-    def counted(self, labels: dict[str | None, int]) -> int:
-        """How many of a zone's objects are of its classes."""
-        if not self._classes:
-            return sum(labels.values())
-        return sum(count for label, count in labels.items() if label in self._classes)
 
     def count(self, at_us: int) -> bool:
         """Count an event; whether there are enough now for the first time since there were fewer."""
@@ -134,12 +130,13 @@ class Rule:
 
     def free_at(self, at_us: int, track: int | None) -> int:
         """When its cool-downs let it fire: at that moment, or when they end."""
-        free, last = at_us, self.last_before(at_us)
-        if last is not None and self._cooldown_us:
+        free, last = at_us, self.last_us
+        if self._cooldown_us and last is not None and last <= at_us + SLACK_US:
             free = max(free, last + self._cooldown_us)
-        told = self.objects.get(track) if track is not None and self._object_us else None
-        if told is not None and told <= at_us + SLACK_US:
-            free = max(free, told + self._object_us)
+        if self._object_us and track is not None:
+            told = self.objects.get(track)
+            if told is not None and told <= at_us + SLACK_US:
+                free = max(free, told + self._object_us)
         return free
 
     def fired(self, at_us: int, track: int | None) -> None:
