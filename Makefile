@@ -327,7 +327,7 @@ soak: .venv/.dev
 bench-pipeline: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,$(RTSP_SERVER),$(RTSP_PACKAGES))
-	@failed=; for part in pipeline/cost pipeline/live_latency pipeline/rtsp_latency pipeline/many_cameras viewer/many_nodes; do \
+	@failed=; for part in pipeline/cost pipeline/live_latency pipeline/rtsp_latency pipeline/many_cameras pipeline/rules viewer/many_nodes; do \
 	  echo "== $$part"; $(BIN)/python tests/bench/$$part.py || failed="$$failed $$part"; \
 	done; test -z "$$failed" || { echo "targets missed by:$$failed" >&2; exit 1; }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from edge_node.frames import Frame
-from edge_node.pictures import U8
+from edge_node.pictures import U8, OnGpu
 from edge_node.publish.compose import Composer
 from edge_node.publish.jpeg import Fitted, Fitting
 from edge_node.publish.snapshot_sender import SnapshotSender
@@ -20,8 +20,8 @@ from shared.wire.picture_names import NAME_BYTES, properties, with_name
 
 SIDE = 960
 """The longer side of such a picture, pixels."""
-WAITING = 8
-"""The most pictures that may wait to be encoded: 12 MB. An alert beyond it has no picture."""
+WAITING = 4
+"""The most frames that may wait to be encoded, in all their size. An alert beyond it has no picture."""
 
 
 class _Taken(NamedTuple):
@@ -52,10 +52,7 @@ class FramePictures:
         self._offered = self._done = 0
 
     def offer(self, path: str, frame: Frame, quality: int) -> bool:
-        """Queue a frame's picture; False if too many wait.
-
-        It is made smaller here and now, because the frame's own memory may be wanted for the next one.
-        """
+        """Queue a frame's picture; False if too many wait."""
         with self._lock:
             if self._offered - self._done >= WAITING:
                 return False
@@ -63,7 +60,9 @@ class FramePictures:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="alert pictures", daemon=True)
                 self._thread.start()
-        self._waiting.put_newest(_Taken(path, frame, frame.part(None, SIDE, SIDE), quality))
+        # A GPU has few pictures to lend, so theirs are copied here and now.
+        image = frame.part(None, SIDE, SIDE) if isinstance(frame.picture, OnGpu) else frame.picture
+        self._waiting.put_newest(_Taken(path, frame, image, quality))
         return True
 
     def look(self) -> Look | None:
@@ -87,7 +86,7 @@ class FramePictures:
         camera, frame = taken.frame.camera, taken.frame
         fitted = self._fitted.setdefault(camera, Fitted())
         room = min(limits.SNAPSHOT_BYTES, self._room(taken.path)) - NAME_BYTES
-        encoded = fitted.encode(taken.image, taken.quality, room)
+        encoded = fitted.encode(taken.image, taken.quality, room, (SIDE, SIDE))
         self._fitting.note(topics.SNAPSHOT, camera, encoded, shrunk=fitted.shrinks)
         if encoded is not None:
             jpeg, size = encoded

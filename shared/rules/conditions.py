@@ -63,8 +63,10 @@ class Conditions:
         if key in rule.begun:
             return
         rule.begun[key] = Begun(at_us, cause)
-        if key in rule.restored and self.confirming(at_us):
+        if rule.restored and key in rule.restored and self.confirming(at_us):
             rule.told.add(key)
+        elif rule.definition.schedule is None:  # its cool-down is looked at when the moment has come
+            self._due(rule).set((rule, key), max(at_us, rule.since_us) + rule.for_us)
         else:
             self.arm(rule, key, at_us)
 
@@ -140,7 +142,7 @@ class Conditions:
         """Have a rule about events look at one that it looks for."""
         at_us, counts = event.occurred_us, rule.when.trigger == "count"
         if not counts and rule.free_at(at_us, event.track_id) > at_us:
-            return  # most events of most rules end here
+            return
         span = self._holding.at(rule.definition.schedule, at_us)
         if not span.active or at_us < rule.since_us:
             return

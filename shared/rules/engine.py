@@ -94,6 +94,8 @@ class Engine:
         elif kind == "problem_ended" and event.problem is not None:
             self._end_each("problem", None, (event.problem, 0), at_us)
         for rule in self._about(kind, zone):
+            if rule.quiet_from_us <= at_us < rule.quiet_until_us:
+                continue  # most events of most rules end here
             if rule.wants_event(event):
                 self._conditions.happened(rule, event)
         return self._taken()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from shared.rules.rule import Key
 from shared.wire.messages import Event
@@ -62,7 +62,7 @@ class Inside:
 
     def of_classes(self, zone: str, classes: Collection[str]) -> int:
         """How many objects in a zone are of these classes."""
-        labels = self._labels.get(zone, {})
+        labels: Mapping[str | None, int] = self._labels.get(zone, {})
         return sum(count for label, count in labels.items() if label in classes)
 
     def keep(self, zones: Collection[str]) -> None:

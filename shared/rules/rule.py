@@ -48,6 +48,8 @@ class Rule:
         last_us: When it fired last.
         low: The fewest objects in a zone that meet its condition.
         high: The most; below 0 where none do.
+        quiet_from_us: Of a rule about events: from when on its cool-down lets nothing pass.
+        quiet_until_us: Until before when.
         classes: Its classes; empty: all.
         window: When the last events happened that it counts.
         objects: When it fired last, by track.
@@ -74,11 +76,13 @@ class Rule:
         known = saved if saved is not None and saved.condition == self.condition else None
         self.last_us = known.last_us if known else None
         self.restored: set[Key] = {(one, 0) for one in known.told} if known else set()
+        self.quiet_from_us = self.quiet_until_us = 0
         self.begun: dict[Key, Begun] = {}
         self.told: set[Key] = set(self.restored) if when.trigger == "count" else set()
         self.window: deque[int] = deque(known.window if known else (), maxlen=min(self.least, WINDOW))
         self.objects: OrderedDict[int, int] = OrderedDict()
         self.forgotten = 0
+        self._be_quiet()
 
     def redefined(self, definition: RuleDefinition) -> bool:
         """Take over another definition, if it has the same condition; False if it has another one."""
@@ -87,6 +91,7 @@ class Rule:
         self.definition = definition
         self._cooldown_us = round(definition.cooldown_s * 1e6)
         self._object_us = round(definition.object_cooldown_s * 1e6)
+        self._be_quiet()
         return True
 
     def wants(self, kind: str, zone: str | None) -> bool:
@@ -142,12 +147,18 @@ class Rule:
     def fired(self, at_us: int, track: int | None) -> None:
         """Note that it fires."""
         self.last_us = at_us
+        self._be_quiet()
         if track is not None and self._object_us:
             self.objects.pop(track, None)
             self.objects[track] = at_us
             if len(self.objects) > OBJECTS:
                 self.objects.popitem(last=False)
                 self.forgotten += 1
+
+    def _be_quiet(self) -> None:
+        if self.last_us is not None and self.when.trigger == "event":
+            self.quiet_from_us = self.last_us - SLACK_US
+            self.quiet_until_us = self.last_us + self._cooldown_us
 
     def follow(self, old: int, new: int) -> None:
         """Know an object by its new track."""
@@ -162,6 +173,7 @@ class Rule:
         self.since_us += by_us if self.since_us else 0
         if self.last_us is not None:
             self.last_us += by_us
+            self._be_quiet()
 
     def state(self, restored: set[Key]) -> RuleState:
         """What to remember over a restart."""
