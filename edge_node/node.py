@@ -218,6 +218,7 @@ class Node:
         parts = self._parts
         self._finishing = True
         parts.cameras.close()
+        parts.health.close()
         parts.late_stages.close()
         parts.client.hurry()
         stuck = parts.pipeline.join(STOP_WITHIN_S)
@@ -285,6 +286,7 @@ class Node:
         parts = self._parts
         config, detector = self._config, parts.detectors[0]
         model, backend, devices = parts.running()
+        parts.health.announce()
         parts.publisher.state.announce(
             model,
             backend,

@@ -31,6 +31,8 @@ from edge_node.control.reload import Reload
 from edge_node.days.book import DayBook
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
+from edge_node.health.monitor import HealthMonitor, Report
+from edge_node.health.store import ViewStore
 from edge_node.ignore.rules import Rules
 from edge_node.ignore.store import SuspectStore
 from edge_node.machine.vitals import Monitor
@@ -44,6 +46,7 @@ from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
+from edge_node.publish.trust.sender import HealthSender
 from edge_node.rules.alerts import Alerts
 from edge_node.rules.desk import RuleDesk
 from edge_node.rules.memory import Memory
@@ -131,6 +134,7 @@ class Parts:
                 self.alerts,
             )
             stack.enter_context(self.publisher.tracks)
+            self.health = stack.enter_context(self._health())
             self.model_files = ModelFiles(
                 self.model,
                 known,
@@ -161,6 +165,7 @@ class Parts:
             Stage("bundle", self.bundles.look),
             Stage("onvif", self.mirror.look),
             Stage("collect", self.collector.look),
+            Stage("health", self.health.look),
             Stage("outbox", self.outbox.look),
             Stage("snapshots", self.snapshots.look),
             Stage("alert pictures", self.publisher.frame_pictures.look),
@@ -228,6 +233,24 @@ class Parts:
         model = about(self.model, self.detectors[0])
         return Seeing(name=clipped(model.name, LABEL_LENGTH), sha256=model.sha256)
 
+    def _health(self) -> HealthMonitor:
+        config, path = self._config, zones_path(self._config)
+        sender = HealthSender(
+            self.client, self.composer, config.node, config.mqtt.prefix, self.publisher.happened
+        )
+
+        def tell(report: Report) -> None:
+            self.pipeline.watches[report.camera].pauses.set("health", report.pauses)
+            sender.tell(report)
+
+        # Beside the zones, and not kept where they are not.
+        return HealthMonitor(
+            config.cameras,
+            self.definitions,
+            ViewStore(path and path.with_name(f"views-{config.node}")),
+            tell,
+        )
+
     def _define(self) -> None:
         """Read the zones and lines, and what was counted in them today."""
         config = self._config
@@ -279,6 +302,7 @@ class Parts:
             self.suspects.hunts,
             self.collector,
             self.meter,
+            self.health,
         )
         self.calendar.watch(self.pipeline.watches, self.definitions)
 
@@ -308,6 +332,7 @@ class Parts:
             self.rules,
             self.scenes,
             self.calendar,
+            self.health,
         )
         self.guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
         answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
@@ -322,6 +347,7 @@ class Parts:
             lambda: client.room(answer),
             self.calendar.again,
             lambda: self.calendar.now.calendar.schedules,
+            self.health,
         )
         self.leftovers = Leftovers(
             client,

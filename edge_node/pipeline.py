@@ -23,6 +23,7 @@ from edge_node.config.sources import are_read_fast, has_pictures
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import NOBODY, Detect
 from edge_node.frames import Detected, Detections
+from edge_node.health.monitor import HealthMonitor
 from edge_node.ignore.suspects import SuspectHunt
 from edge_node.inbound.receive import receive
 from edge_node.monitoring.meter import Meter
@@ -55,6 +56,7 @@ class Pipeline:
         hunts: What looks for static false positives, by camera.
         collector: Keeps frames that are worth labelling; None: nobody does.
         meter: Counts for Prometheus; None: nobody reads it.
+        health: Judges the cameras' pictures; None: nobody does.
 
     Attributes:
         detects: As given.
@@ -76,12 +78,13 @@ class Pipeline:
         hunts: Mapping[str, SuspectHunt] | None = None,
         collector: Collector | None = None,
         meter: Meter | None = None,
+        health: HealthMonitor | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
         self._live = live
         self._stop = stop
-        self._collector, self._meter = collector, meter
+        self._collector, self._meter, self._health = collector, meter, health
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera, for its newest frame. If every source is a file that is read as fast as possible,
@@ -246,6 +249,9 @@ class Pipeline:
             gpu=lambda: decoder_for(detect.pictures),
         ):
             progress.took()
+            if self._health is not None:
+                rests = self._live[camera].paused or self._live.resting(camera)
+                self._health.offer(frame, looks=not rests)
             if frame.seq == 0:
                 log.info("camera %s: %dx%d", camera, frame.width, frame.height)
             pace = self._paces.get(camera)

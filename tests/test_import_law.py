@@ -56,7 +56,7 @@ LEVELS: dict[str, list[str]] = {
         "pictures.py interpreter.py pace.py mqtt_source.py machine assets",
         "frames.py",
         "config onvif",
-        "capture track ignore outbox backends progress.py",
+        "capture track ignore health outbox backends progress.py",
         "detect analytics inbound",
         "consolidate days",
         "monitoring rules",
@@ -76,6 +76,14 @@ LEVELS: dict[str, list[str]] = {
         "found.py multicast.py onvif.py probing.py wanted.py webcams.py",
         "find.py printed.py",
         "command.py",
+    ],
+    "edge_node/health": [
+        "colours.py course.py glance.py rate.py stillness.py",
+        "usual.py view.py",
+        "moving.py",
+        "camera.py",
+        "store.py",
+        "monitor.py",
     ],
     "edge_node/doctor": ["finding.py", "broker.py gpu.py", "doctor.py"],
     "edge_node/capture": [

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from edge_node import mqtt_source
 from edge_node.config.collecting import CollectSettings
-from edge_node.config.ignoring import SuspectSettings
+from edge_node.config.ignoring import HealthSettings, SuspectSettings
 from edge_node.config.publishing import TrackSettings
 from edge_node.config.tile_settings import Tiles
 from shared import limits
@@ -300,6 +300,7 @@ class CameraSettings(Named):
             "is paused. null: always"
         ),
     ] = None
+    health: HealthSettings = field(default_factory=HealthSettings)
     area: Annotated[
         Name | None,
         Meta(

@@ -56,6 +56,7 @@ def _with_live_changes(running: CameraSettings, wanted: CameraSettings) -> Camer
         filters=wanted.filters,
         suspects=wanted.suspects,
         schedule=wanted.schedule,
+        health=wanted.health,
         area=wanted.area,
     )
 

@@ -1,4 +1,4 @@
-"""The settings of what a camera ignores: the search for suspects."""
+"""The settings of what is not to be counted: suspects, and pictures that cannot be trusted."""
 
 from __future__ import annotations
 
@@ -23,3 +23,17 @@ class SuspectSettings:
             "0 offers nothing",
         ),
     ] = 7200.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthSettings:
+    """Whether the camera's picture is checked: covered, moved, out of focus, frozen and so on."""
+
+    enabled: Annotated[bool, Meta(description="Check the picture about once a second")] = True
+    pauses: Annotated[
+        bool,
+        Meta(
+            description="Count nothing in zones and at lines while the picture is covered, out_of_focus, "
+            "moved, frozen or washed_out"
+        ),
+    ] = True

@@ -12,6 +12,7 @@ from edge_node.config.live import LiveStore
 from edge_node.control.commands import Handler, RefusedError
 from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector
+from edge_node.health.monitor import HealthMonitor
 from edge_node.ignore.store import SuspectStore
 from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import fractions, rounded
@@ -44,6 +45,7 @@ class Control:
         room: Gives the most bytes that an answer may have now.
         reschedule: Called before changed zones, lines and masks are used: some may be off schedule.
         schedules: Gives the calendar's schedules.
+        health: Judges the cameras' pictures; None: nobody does.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class Control:
         room: Callable[[], int] = lambda: limits.PAYLOAD_BYTES,
         reschedule: Callable[[], None] = lambda: None,
         schedules: Callable[[], Collection[str]] = tuple,
+        health: HealthMonitor | None = None,
     ) -> None:
         self._reschedule, self._schedules = reschedule, schedules
-        self._on_zones, self._room = on_zones, room
+        self._on_zones, self._room, self._health = on_zones, room, health
         self._definitions, self._suspects = definitions, suspects
         self._pipeline = pipeline
         self._publisher = publisher
@@ -77,6 +80,7 @@ class Control:
             "set": self.set,
             "zones.set": self.set_zones,
             "suspects.dismiss": self.dismiss,
+            "health.accept": self.accept_view,
         }
 
     def ping(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
@@ -185,6 +189,18 @@ class Control:
         left = self._suspects.hunts[camera].offers()
         self._publisher.state.suspects(camera, left)
         return {"suspects": list(left)}
+
+    def accept_view(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
+        """Take a camera's view as it is now for the right one; return when it was taken.
+
+        Null where nothing can be seen now: the view is then taken as soon as it can be.
+        """
+        camera = self._camera(request)
+        if self._health is None or not self._health.watches(camera):
+            raise RefusedError(
+                "failed", f"nobody judges the pictures of camera {camera!r}: see health.enabled"
+            )
+        return {"reference_us": self._health.accept(camera)}
 
     def _refuse_without_pictures(self, camera: str) -> None:
         if camera in self._pipeline.without_pictures:

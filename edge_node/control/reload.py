@@ -14,6 +14,7 @@ from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.model import ANSWER_S
+from edge_node.health.monitor import HealthMonitor
 from edge_node.ignore.store import SuspectStore
 from edge_node.mirror.mirror import Mirror
 from edge_node.pipeline import Pipeline
@@ -50,6 +51,7 @@ class Reload:
         rules: Where the node's rules are changed; None: there are none.
         scenes: What people call the node, its cameras and places, for the rules.
         calendar: Keeps the calendar; None: nobody does.
+        health: Judges the cameras' pictures; None: nobody does.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Reload:
         rules: RuleDesk | None = None,
         scenes: Scenes | None = None,
         calendar: RunningCalendar | None = None,
+        health: HealthMonitor | None = None,
     ) -> None:
         self._read = read
         self._config = config
@@ -76,7 +79,7 @@ class Reload:
         self._live, self._definitions, self._suspects = live, definitions, suspects
         self._pipeline, self._publisher, self._homeassistant = pipeline, publisher, homeassistant
         self._renew_model = renew_model
-        self._collector, self._mirror = collector, mirror
+        self._collector, self._mirror, self._health = collector, mirror, health
         self._rules, self._scenes = rules, scenes
         self._calendar = calendar
         self._lock = threading.RLock()
@@ -106,8 +109,10 @@ class Reload:
             log.error("reload failed, nothing was changed: %s", error)
 
     def announce_zones(self) -> None:
-        """Tell the rules and Home Assistant which zones and lines there are now."""
+        """Tell the rules, health and Home Assistant which zones and lines there are now."""
         with self._lock:
+            if self._health is not None:
+                self._health.drawn(self._definitions)
             if self._rules is not None:
                 self._rules.tell()
             self._homeassistant.update(with_definitions(self._config, self._definitions))
@@ -123,6 +128,8 @@ class Reload:
         self._config = now
         self._live.reconfigure(before, now)
         self._suspects.reconfigure(now.cameras)
+        if self._health is not None:
+            self._health.reconfigure(now.cameras)
         self._publisher.state.rename(now)
         self._publisher.serve(now)
         for name, camera in now.cameras.items():

@@ -41,6 +41,7 @@ CAPABILITIES = (
     "names",
     "rules",
     "calendar",
+    "health",
 )
 ORIGIN_REFRESH_S = 1.0
 """The least time between two manifests that report a changed clock or reader of one camera."""

@@ -53,7 +53,7 @@ def test_a_real_node_keeps_the_contract_and_its_recording_does(
     assert found["breaks"] == []
     assert (found["lost"], found["unread"]) == (0, 0)
     unsaid = {"request", "response", "snapshot", "events", "ack", "interest", "track"}
-    unsaid |= {"calendar", "mode", "rules", "alert", "health"}  # nobody has asked for them
+    unsaid |= {"calendar", "mode", "rules", "alert"}  # nobody has asked for them
     seen = {row.name for row in topics.TABLE} - unsaid
     assert seen <= found["messages"].keys()
     assert recorder.wait(60) == 0

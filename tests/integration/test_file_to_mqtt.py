@@ -145,7 +145,6 @@ def test_a_file_becomes_every_documented_message_and_the_node_ends_by_itself(
         "mode",
         "rules",
         "alert",
-        "health",
     }
     assert min(count for name, count in counts.items() if name not in asked_for) >= 1, counts
     assert [m.status for m in heard.of(topics.STATUS)] == ["online", "offline"]

@@ -1,0 +1,111 @@
+"""Whether a picture stands still that ought not to: no sensor gives the same pixels twice.
+
+How much a camera's pixels usually differ from one look to the next is its noise. A picture is frozen when
+that noise is gone, or when a stream repeats its last frames. A source that never had noise, such as a
+drawing, a looped picture or a made-up film, is never called frozen.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_node.frames import Frame
+from edge_node.pictures import U8, OnGpu
+
+_QUIETEST = 0.8  # share of the pixels that count, those that differ least: motion is not noise
+_SIGMA = 0.56  # mean difference of these, in standard deviations of the difference (normal distribution)
+_GONE = 0.15  # of the usual noise, below which a picture stands still
+_LEAST = 0.1  # grey levels: a source with less noise says nothing
+_NEARLY_ALL, _MOVES = (
+    0.995,
+    4,
+)  # a picture in which a share of the pixels differs by more does not stand still
+_USUAL, _SEEN = 64, 4  # looks that make the usual noise; how many there must be
+_RECENT = 5  # of these looks, the calmest tells the noise of now
+_LOW = 25  # the usual noise is this percentile: of a busy scene only the calm moments
+_PERIOD_S = 6.0  # the longest part of a stream whose repetition is noticed, seconds
+_FRAMES = 1024  # fingerprints that are kept
+_GRID = 48  # pixels across that a fingerprint takes
+
+
+class Noise:
+    """How much the pixels of one camera differ between looks."""
+
+    def __init__(self) -> None:
+        self._lines: U8 | None = None
+        self._usual: deque[float] = deque(maxlen=_USUAL)
+        self._recent: deque[float] = deque(maxlen=_RECENT)
+        self.variance = 0.0
+        """Of the difference of two pixels, squared grey levels."""
+
+    def forget(self) -> None:
+        """Begin anew: another source, or another view."""
+        self._lines = None
+        self._usual.clear()
+        self._recent.clear()
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the source is known to have noise."""
+        return len(self._usual) >= _SEEN and self._floor() >= _LEAST
+
+    def still(self, lines: U8) -> bool | None:
+        """Whether nothing differs from the look before; None: this cannot be told.
+
+        Args:
+            lines: Some rows of the picture.
+        """
+        before, self._lines = self._lines, lines
+        if before is None or before.shape != lines.shape:
+            return None
+        changes = lines[:, ::4].astype(np.int16) - before[:, ::4]
+        change = np.sort(np.abs(changes), axis=None)
+        level = _calm(change)
+        moves = int(change[int(_NEARLY_ALL * change.size)]) > _MOVES
+        still = not moves and level < _GONE * self._floor() if self.noisy else None
+        if not still:
+            self._usual.append(level)
+            # Light that comes and goes changes neighbours alike: it is no noise.
+            apart = np.sort(np.abs(np.diff(changes, axis=1)), axis=None)
+            self._recent.append(_calm(apart))
+            self.variance = (min(self._recent) / _SIGMA) ** 2 / 2
+        return still
+
+    def _floor(self) -> float:
+        return float(np.percentile(self._usual, _LOW))
+
+
+def _calm(changes: npt.NDArray[np.int16]) -> float:
+    """The mean of most of some sorted changes, the smaller ones."""
+    return float(changes[: max(1, int(_QUIETEST * changes.size))].mean()) if changes.size else 0.0
+
+
+class Repeats:
+    """Whether a stream gives frames that it gave before; the thread that captures tells it every frame."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, float] = {}
+        self.since_s: float | None = None
+        """Since when every frame has been an old one; None: the last was new."""
+
+    def note(self, frame: Frame) -> None:
+        """Note a frame: about 5 microseconds. A picture in a GPU's memory is left out."""
+        picture, now_s = frame.picture, frame.monotonic_ns / 1e9
+        if isinstance(picture, OnGpu):
+            return
+        if frame.restarted:
+            self._seen.clear()
+        step = max(1, picture.shape[1] // _GRID)
+        name = zlib.crc32(picture[step // 2 :: step, step // 2 :: step, 1].tobytes())
+        before = self._seen.pop(name, None)
+        self._seen[name] = now_s
+        if len(self._seen) > _FRAMES:
+            del self._seen[next(iter(self._seen))]
+        if before is None or not 0 <= now_s - before <= _PERIOD_S:
+            self.since_s = None
+        elif self.since_s is None:
+            self.since_s = now_s

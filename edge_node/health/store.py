@@ -1,0 +1,169 @@
+"""The views of a node's cameras on disk, so that a camera that is moved while the node is down is noticed.
+
+A file per camera holds two small grey JPEGs, about 40 KB together, and a few numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import msgspec
+import numpy as np
+import orjson
+from msgspec import Meta
+
+from edge_node.config.definitions import Definitions
+from edge_node.health.camera import CameraHealth, Kept
+from edge_node.health.glance import FINE
+from edge_node.health.usual import Usual
+from edge_node.health.view import View
+from edge_node.pictures import U8
+from shared import typed
+from shared.files import PRIVATE, make_private, private_folder, set_aside, write_whole
+from shared.wire.messages.fields import Micros
+
+log = logging.getLogger("darner.health")
+
+_QUALITY = 92
+_MOST_BYTES = 1_000_000  # of a file; one of ours has less than a tenth
+_Picture = Annotated[str, Meta(max_length=500_000)]
+_Number = Annotated[float, Meta(ge=0, le=1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """What a view is of.
+
+    Attributes:
+        source: The camera's source, without a password.
+        drawn: What was drawn on it; see `drawing`.
+    """
+
+    source: str
+    drawn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """What a file holds.
+
+    Attributes:
+        source: See `Shows`: another source has another view.
+        drawn: See `Shows`: what was drawn anew was drawn on the view as it was then.
+        at_us: When the view was taken.
+        view: The view, a JPEG in base64.
+        lately: How it looked when this was written.
+        usual: As `Usual` lists it.
+    """
+
+    source: str
+    drawn: str
+    at_us: Micros
+    view: _Picture
+    lately: _Picture
+    usual: tuple[_Number, _Number, _Number, _Number, _Number, tuple[_Number, _Number]]
+
+
+class ViewStore:
+    """The views of the cameras of one node.
+
+    Args:
+        folder: Where they are kept; None: they are not.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def tidy(self, cameras: Iterable[str]) -> None:
+        """Remove the files of cameras other than these."""
+        if self._folder is None or not self._folder.is_dir():
+            return
+        make_private(self._folder)
+        known = {f"{name}.json" for name in cameras}
+        for path in self._folder.glob("*.json"):
+            if path.name not in known:
+                try:
+                    path.unlink()
+                except OSError as error:
+                    log.warning("%s: cannot be removed (%s)", path, error.strerror)
+
+    def read(self, camera: str, shows: Shows) -> Kept | None:
+        """What was kept of a camera; None: nothing, or of another source, or before something was drawn.
+
+        A file that cannot be read is renamed, and the view is learned anew.
+        """
+        if self._folder is None:
+            return None
+        path = self._folder / f"{camera}.json"
+        try:
+            with path.open("rb") as file:
+                found = typed.decode(file.read(_MOST_BYTES), _File)
+            if Shows(found.source, found.drawn) != shows:
+                return None
+            view, lately = _picture(found.view), _picture(found.lately)
+            if view.shape != lately.shape:
+                raise ValueError("its pictures differ in size")
+            return Kept(View(view, found.at_us, lately), Usual(*found.usual))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, RecursionError, msgspec.DecodeError, cv2.error) as error:
+            kept = set_aside(path)
+            log.warning("%s: cannot be read (%s), %s; the camera's view is learned anew", path, error, kept)
+            return None
+
+    def write(self, camera: str, shows: Shows, health: CameraHealth) -> None:
+        """Keep what is known of a camera; a file that cannot be written is logged."""
+        kept, lately = health.kept, health.lately
+        if self._folder is None or kept is None:
+            return
+        usual = kept.usual
+        numbers = usual.brightness, usual.spread, usual.bright, usual.relief, usual.share
+        content = _File(
+            source=shows.source,
+            drawn=shows.drawn,
+            at_us=kept.view.at_us,
+            view=_jpeg(kept.view.fine),
+            lately=_jpeg(kept.view.fine if lately is None else lately),
+            usual=(*numbers, usual.sharpness),
+        )
+        try:
+            private_folder(self._folder)
+            write_whole(self._folder / f"{camera}.json", orjson.dumps(content), PRIVATE)
+        except OSError as error:
+            log.warning("%s: camera %s's view cannot be kept (%s)", self._folder, camera, error.strerror)
+
+
+def drawing(definitions: Definitions) -> str:
+    """A hash of where zones, lines and masks are in the picture."""
+    places = {
+        "zones": {name: one.polygon for name, one in definitions.zones.items()},
+        "lines": {name: one.points for name, one in definitions.lines.items()},
+        "masks": {name: one.polygon for name, one in definitions.masks.items()},
+    }
+    return hashlib.sha256(orjson.dumps(places, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _jpeg(fine: U8) -> str:
+    good, data = cv2.imencode(".jpg", fine, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not good:
+        raise ValueError(f"OpenCV cannot encode a picture of shape {fine.shape}")
+    return base64.b64encode(data.tobytes()).decode()
+
+
+def _picture(text: str) -> U8:
+    try:
+        data = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    except binascii.Error as error:
+        raise ValueError(f"no base64: {error}") from None
+    picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    if picture is None or picture.shape[1] != FINE or not FINE // 16 <= picture.shape[0] <= 4 * FINE:
+        raise ValueError("it holds no view of a camera")
+    return np.asarray(picture, np.uint8)
