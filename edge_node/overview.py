@@ -126,7 +126,7 @@ class Overview:
 
     def _look_at_capture(self, camera: str) -> Look | None:
         progress, frames = self._parts.captured[camera], self._parts.frames[self._parts.detector_of[camera]]
-        waits = self._live[camera].paused or held_up(frames, camera)
+        waits = self._live.halted(camera) or held_up(frames, camera)
         return None if progress.holding and waits else progress.look()
 
     def _look_at_infer(self, index: int, taken: int) -> Look:

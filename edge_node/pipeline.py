@@ -290,12 +290,11 @@ class Pipeline:
 
     def _may_go_on(self, camera: str, *, recorded: bool) -> bool:
         """Whether to analyse a frame. In a pause, a film waits, and live frames are dropped."""
-        live = self._live
-        if live[camera].paused or live.resting(camera):
+        if self._live.halted(camera):
             self._say_paused(camera)
             if not recorded:
                 return False
-            while (live[camera].paused or live.resting(camera)) and not self._stop.wait(0.1):
+            while self._live.halted(camera) and not self._stop.wait(0.1):
                 self._say_paused(camera)
         if camera in self._paused:
             self._paused.discard(camera)

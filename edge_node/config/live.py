@@ -62,6 +62,10 @@ class LiveStore:
         """The schedule off which a camera is; None: it works."""
         return self._resting.get(camera)
 
+    def halted(self, camera: str) -> bool:
+        """Whether a camera's frames are not analysed: somebody has paused it, or it is off schedule."""
+        return self._live[camera].paused or camera in self._resting
+
     def tiles(self, camera: str) -> TileSettings | None:
         """The current tiles of a camera, which only a reload changes; None: the whole picture.
 

@@ -331,9 +331,10 @@ def test_a_camera_that_came_to_its_end_does_not_make_the_node_ill(
     assert not pipeline.healthy
 
 
+@pytest.mark.parametrize("why", [None, "off schedule night"])
 @pytest.mark.parametrize("source", ["file", "camera"])
 def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
-    monkeypatch: pytest.MonkeyPatch, video: str, source: str
+    monkeypatch: pytest.MonkeyPatch, video: str, source: str, why: str | None
 ) -> None:
     if source == "camera":
 
@@ -343,19 +344,29 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
         monkeypatch.setattr(module, "capture", filmed)
     detector = StandInDetector()
     pipeline, stop, publisher, live, _ = make({"a": CameraSettings(source=video, loop=True)}, detector)
-    said: list[str] = []
-    monkeypatch.setattr(publisher.state, "camera_status", lambda *told: said.append(told[1]))
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(publisher.state, "camera_status", lambda *told: said.append(told[1:]))
+
+    def pause(*, paused: bool) -> None:
+        if why is None:
+            live.change("a", paused=paused)
+        else:
+            live.rest("a", "night" if paused else None)
+
     pipeline.start()
     wait_until(lambda: detector.seen)
-    live.change("a", paused=True)
-    wait_until(lambda: said[-1] == "paused")
+    pause(paused=True)
+    wait_until(lambda: said[-1] == ("paused", why))
     time.sleep(0.1)  # what was on its way
     before = len(detector.seen)
     time.sleep(0.3)
     assert len(detector.seen) == before
-    live.change("a", paused=False)
+    capture = next(one for one in pipeline.overview.stages() if one.name == "capture a")
+    if source == "file":
+        assert capture.probe() is None, "its thread waits, and does not stand still"
+    pause(paused=False)
     wait_until(lambda: len(detector.seen) > before)
-    assert said[-1] == "streaming"
+    assert said[-1] == ("streaming",)
     stop.set()
     assert pipeline.join(5) == []
     numbers = [seq for _, seq in detector.seen]
