@@ -90,7 +90,7 @@ class Alerting:
         if wanted == "none":
             return None
         if wanted == "object" and firing.track_id is not None:
-            path = self._pictures.send_best(firing.track_id, camera)
+            path = self._pictures.send_best(firing.track_id, camera, again=True)
             if path is not None:
                 return path
         if frame is None or now_us() - frame.captured_ns // 1000 > FRESH_US:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from edge_node.analytics.happenings import Happening
 from edge_node.config.camera_settings import SnapshotSettings
 from edge_node.config.settings import EdgeConfig
@@ -21,10 +23,15 @@ FRAMES = 900_000_000_000_000
 track has such a number."""
 
 
+SENT = 64
+"""The tracks of a camera whose last picture is kept, so that an alert can have it sent again."""
+
+
 class _Camera:
     def __init__(self, settings: SnapshotSettings) -> None:
         self.quality, self.fitted = settings.quality, Fitted()
         self.seq = -1  # of the last whole frame
+        self.sent: OrderedDict[int, tuple[bytes, dict[str, str]]] = OrderedDict()
         self.views = BestViews(settings) if settings.enabled else None
 
 
@@ -67,8 +74,14 @@ class Snapshots:
             return None
         return self.send_best(happening.track_id, camera)
 
-    def send_best(self, track_id: int, camera: str) -> str | None:
-        """Send a track's best view unless it was sent; return the topic of its snapshots, if any."""
+    def send_best(self, track_id: int, camera: str, *, again: bool = False) -> str | None:
+        """Send a track's best view unless it was sent; return the topic of its snapshots, if any.
+
+        Args:
+            track_id: The track.
+            camera: Its camera.
+            again: Send the last one again: who keeps pictures may have been away when it was sent.
+        """
         known = self._cameras[camera]
         if known.views is None:
             return None
@@ -81,7 +94,12 @@ class Snapshots:
             if encoded is not None:
                 jpeg, size = encoded
                 name = self._composer.picture_name(best.seq, best.captured_ns, size)
-                self._sender.offer(path, with_name(jpeg, name), properties(name))
+                known.sent[track_id] = with_name(jpeg, name), properties(name)
+                if len(known.sent) > SENT:
+                    known.sent.popitem(last=False)
+                again = True
+        if again and track_id in known.sent:
+            self._sender.offer(path, *known.sent[track_id])
         return path if known.views.was_taken(track_id) else None
 
     def send_frame(self, frame: Frame) -> str | None:
