@@ -7,12 +7,12 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from functools import partial
 
 from edge_node.analytics.paused import Paused
-from edge_node.analytics.watch import Watch, update_all
+from edge_node.analytics.watch import IDLE_S, Analysed, Watch, update_all
 from edge_node.backends.cuda.video.nvdec import decoder_for
 from edge_node.capture.camera import capture
 from edge_node.collect.collector import Collector
@@ -321,24 +321,32 @@ class Pipeline:
     def _watch(self) -> None:
         with contextlib.suppress(Closed):
             while True:
-                waiting = self._detected.take(math.inf)
-                analysed = update_all(waiting, self.watches)
-                for detected, item in zip(waiting, analysed, strict=True):
-                    camera = item.frame.camera
-                    self._detect_of(camera).follow(detected, item.tracks, item.dropped)
-                    self.overview.processed[camera] += 1
-                self._publisher.publish_all(analysed)
-                if self._meter is not None:
-                    self._meter.note(analysed)
-                if self._collector is not None:
-                    self._collector.offer(waiting, analysed)
-        for one in self.watches.values():
-            last = one.finish()
+                with contextlib.suppress(TimeoutError):
+                    self._follow(self._detected.take(math.inf, IDLE_S))
+                self._conclude(one.close() for one in self.watches.values())
+        self._conclude(one.finish() for one in self.watches.values())
+        self._publisher.thumbnails.waiting.close()  # when these are encoded, `outgoing` is closed
+
+    def _follow(self, waiting: Sequence[Detected]) -> None:
+        """Track and analyse these frames, and hand on what is known of them."""
+        analysed = update_all(waiting, self.watches)
+        for detected, item in zip(waiting, analysed, strict=True):
+            camera = item.frame.camera
+            self._detect_of(camera).follow(detected, item.tracks, item.dropped)
+            self.overview.processed[camera] += 1
+        self._publisher.publish_all(analysed)
+        if self._meter is not None:
+            self._meter.note(analysed)
+        if self._collector is not None:
+            self._collector.offer(waiting, analysed)
+
+    def _conclude(self, found: Iterable[Analysed | None]) -> None:
+        """Hand on what became certain about cameras without a further frame."""
+        for last in found:
             if last is not None:
                 self._publisher.conclude(last)
                 if self._meter is not None:
                     self._meter.happened(last.frame.camera, last.report.happenings)
-        self._publisher.thumbnails.waiting.close()  # when these are encoded, `outgoing` is closed
 
     def _detect_of(self, camera: str) -> Detect:
         return self.detects[self._detector_of[camera]]

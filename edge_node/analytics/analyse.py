@@ -157,6 +157,11 @@ class Analytics:
             return None
         return replace(report, happenings=events, numbers=report.numbers | self._lines.numbers())
 
+    def paused(self, report: Report, closed: list[Happening]) -> Report:
+        """A frame's report after a pause: with these events instead of its own, and the numbers as of now."""
+        numbers = self._zones.numbers(self._roster.objects) | self._lines.numbers()
+        return replace(report, happenings=closed, numbers=numbers)
+
     def restart(self) -> list[Happening]:
         """Begin again after a reconnect or at a new pass of a looped file.
 

@@ -24,6 +24,9 @@ from edge_node.track.rows import Given
 from edge_node.track.tracker import Tracker
 from shared.wire.messages import Suspect
 
+IDLE_S = 1.0
+"""So long after a camera's last frame, a pause takes effect without one, seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
@@ -87,6 +90,7 @@ class Watch:
         self._wanted = self._defined = definitions
         self._resting = self._rested = frozenset[str]()
         self.pauses = Pauses()
+        self._looked_s = 0.0  # when the last frame was analysed, monotonic seconds
 
     def redefine(self, definitions: Definitions) -> None:
         """Use other definitions from the next frame on. Any thread may call this."""
@@ -156,9 +160,7 @@ class Watch:
         if (resting := self._resting) is not self._rested:
             self._rested = resting
             closed += self._regate(self._gate.rest(resting))
-        if self.pauses.changed:
-            for paused in self.pauses.take():
-                closed += self._analytics.pause(paused)
+        closed += self._pause()
         if frame.restarted:
             self._tracker.reset()
             self._adopted.reset()
@@ -194,10 +196,26 @@ class Watch:
         steps = {"track": track_s, "analyse": end - since}
         timings = detected.timings_ms | {name: round(seconds * 1e3, 3) for name, seconds in steps.items()}
         looked = detected.looked if found is not None else None
+        self._looked_s = time.monotonic()
         self._last = Analysed(
             frame, tracks, report, now_s, timings, begun.definitions, begun.ignored, suspects, looked
         )
         return self._last, end
+
+    def close(self) -> Analysed | None:
+        """Close what a pause ends, if no frame has come for a while: the last frame again, with these events.
+
+        Only the thread that passes the frames may call this.
+
+        Returns:
+            None if that is nothing. Then and otherwise, everything else was in the last frame's own report.
+        """
+        if not self.pauses.changed or time.monotonic() - self._looked_s < IDLE_S or self._last is None:
+            return None
+        closed = self._pause()
+        report = self._analytics.paused(self._last.report, closed)
+        self._last = replace(self._last, report=report)
+        return self._last if closed else None
 
     def finish(self) -> Analysed | None:
         """What is certain now because no frame follows: the last frame again, with these events and numbers.
@@ -207,6 +225,12 @@ class Watch:
         """
         report = self._analytics.finish(self._last.report) if self._last is not None else None
         return replace(self._last, report=report) if self._last is not None and report is not None else None
+
+    def _pause(self) -> list[Happening]:
+        """Pause what is to be paused now, or was between two frames; return the stays that this closes."""
+        if not self.pauses.changed:
+            return []
+        return [one for paused in self.pauses.take() for one in self._analytics.pause(paused)]
 
     def _suspects(
         self, hunt: SuspectHunt, detected: Detected, found: Detections | None, tracks: Tracks, now_s: float

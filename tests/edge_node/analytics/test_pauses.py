@@ -9,6 +9,7 @@ import pytest
 
 from edge_node.analytics.paused import NOTHING, Paused
 from edge_node.analytics.pauses import Pauses, PauseSource
+from edge_node.analytics.watch import IDLE_S
 from shared.wire.messages import Crowd, LineDefinition, PauseReason, ZoneDefinition
 from tests.edge_node.analytics.test_watch import new_watch, seen
 from tests.edge_node.scenes import Actor, Played, clock, film, play, square, stand, walk
@@ -167,6 +168,31 @@ def test_the_heatmap_stands_still_while_the_picture_cannot_be_trusted(paused: Pa
     before = played.analytics.heatmap.seconds.sum()
     played.feed(film([Actor(1, stand(0.5, 0.5))], [1.1, 1.2, 1.3]))
     assert (played.analytics.heatmap.seconds.sum() > before) == grows
+
+
+def test_a_pause_closes_stays_without_a_frame_where_none_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("edge_node.analytics.watch.time.monotonic", lambda: now[0])
+    watch = new_watch()
+    assert watch.close() is None
+    for step in range(5):
+        watch.update(seen(10 + 0.1 * step, 50))
+    now[0] += IDLE_S
+    assert watch.close() is None
+    watch.pauses.set("schedule", "schedule")
+    now[0] -= IDLE_S / 2
+    assert watch.close() is None
+    now[0] += IDLE_S
+    closed = watch.close()
+    assert closed is not None
+    assert [(h.type, h.zone, h.occurred_s) for h in closed.report.happenings] == [("zone_lost", "left", 10.4)]
+    assert {(one.paused, one.occupancy) for one in closed.report.numbers.values()} == {("schedule", 0)}
+    assert watch.close() is None
+    watch.pauses.set("schedule", None)
+    assert watch.close() is None
+    entered = watch.update(seen(15.0, 50))
+    assert "zone_lost" not in [h.type for h in entered.report.happenings]
+    assert {one.paused for one in entered.report.numbers.values()} == {None}
 
 
 def test_a_watch_applies_what_pauses_with_its_next_frame() -> None:
