@@ -362,6 +362,24 @@ def receivers_mad(system: System, dice: random.Random) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def viewer_disk_full(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
+    """Let the viewer's files grow no more: neither the history nor the alerts can be written."""
+    assert system.receivers is not None
+    began_s = time.time()
+    victims = [(one, resource.prlimit(one.pid, resource.RLIMIT_FSIZE)) for one in system.viewer.victims()]
+    for one, (_, hard) in victims:
+        resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (WAL_BYTES, hard))
+    try:
+        wait_for(lambda: "history: " in system.viewer.log, 20, "the viewer's disk is full")
+        yield
+    finally:
+        for one, before in victims:
+            if one.is_running():  # a process for Apprise has ended
+                resource.prlimit(one.pid, resource.RLIMIT_FSIZE, before)
+        system.receivers.dark.append((began_s, time.time()))  # pictures are stored or lost
+
+
 def faults() -> list[Fault]:
     """The table, with the means that this machine has."""
     slow, hour = Site(link="proxy"), 3600.0
@@ -461,6 +479,15 @@ def faults() -> list[Fault]:
             "receivers answer wrongly, or hang",
             receivers_mad,
             40,
+            None,
+            Site(receivers=True),
+            growth_mb=POST_MB,
+        ),
+        Fault(
+            "viewer-disk-full",
+            "viewer's disk full (RLIMIT_FSIZE), alerts",
+            viewer_disk_full,
+            10,
             None,
             Site(receivers=True),
             growth_mb=POST_MB,

@@ -146,12 +146,12 @@ def problems(
 def _picture_problems(
     target: str, alert: Alert, message: Got, dark: Sequence[tuple[float, float]]
 ) -> list[str]:
+    excused = any(begin - BEFORE_S < alert.occurred_s < end + BEHIND_S for begin, end in dark)
     if message.jpeg is None:
-        excused = any(begin - BEFORE_S < alert.occurred_s < end + BEHIND_S for begin, end in dark)
         return [] if excused or not alert.has_picture else [f"{target}: {alert.event_id} has no picture"]
     name = read_name(message.jpeg)
     if name is None or name.session != alert.session:
         return [f"{target}: the picture of {alert.event_id} is of another run"]
-    if name.captured_us / 1e6 > alert.occurred_s + FRESH_S:
+    if name.captured_us / 1e6 > alert.occurred_s + FRESH_S and not excused:  # a better view came first
         return [f"{target}: the picture of {alert.event_id} is of a later moment"]
     return []
