@@ -316,6 +316,7 @@ class Parts:
             client, with_definitions(config, definitions), thermometer=any(warm), rules=self.rules.rules
         )
         self.homeassistant.set_rules(self.rules.rules)
+        self.homeassistant.set_modes(self.calendar.now.calendar.modes)
         self.reload = Reload(
             self._read,
             config,

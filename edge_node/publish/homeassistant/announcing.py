@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +32,9 @@ from shared.wire.topics import check_prefix
 
 MEETS_S = 10.0
 """How long Home Assistant gets after its start to take in entities that are then removed, seconds."""
+QUIET_S = 3.0
+"""The least time between two messages about a device, seconds. While Home Assistant takes in one, it skips
+what is new in the next one: its mqtt/discovery.py, of 2025.4, returns at the first component that waits."""
 MOST_GONE = 2 * limits.CAMERAS
 """The most devices whose removed components are remembered; no node has had so many."""
 
@@ -44,6 +48,7 @@ class HomeAssistant:
         thermometer: Whether the node's machine says how warm it is.
         rules: The node's rules; None: it has none yet.
         clock: Monotonic seconds.
+        quiet_s: The least time between two messages about a device, seconds.
 
     Raises:
         ConfigError: `homeassistant.prefix` cannot begin a topic.
@@ -57,8 +62,9 @@ class HomeAssistant:
         thermometer: bool = False,
         rules: Mapping[str, RuleDefinition] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        quiet_s: float = QUIET_S,
     ) -> None:
-        self._client, self._thermometer, self._clock = client, thermometer, clock
+        self._client, self._thermometer, self._clock, self._quiet_s = client, thermometer, clock, quiet_s
         self._prefix = check_prefix(config.homeassistant.prefix, "homeassistant.prefix")
         self._node = config.node
         self._nothing = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="gone")
@@ -71,6 +77,9 @@ class HomeAssistant:
         self._gone: dict[str, Platforms] = {}
         """By a device's topic: components that it no longer has and Home Assistant may still have."""
         self._announced = False
+        self._said_s: dict[str, float] = {}
+        self._waiting: list[str] = []
+        """Topics of devices that have changed so soon after their last message that the next one waits."""
         self._leaving: list[str] = []
         self._due: float | None = None
         self._birth = f"{self._prefix}/status"
@@ -123,7 +132,12 @@ class HomeAssistant:
                     self._replace(received.topic, before)
 
     def attend(self) -> None:
-        """Remove what Home Assistant has taken in since its start, and forget it then; call this often."""
+        """Send what waits, and remove what Home Assistant has taken in since its start; call this often."""
+        if self._waiting:
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
+                for path in waiting:
+                    self._say(path)
         if self._due is None or self._clock() < self._due:
             return
         with self._lock:
@@ -131,13 +145,13 @@ class HomeAssistant:
             leaving, self._leaving = self._leaving, []
             for path in leaving:
                 if path in self._gone and path in self._devices:
-                    self._say(path)
+                    self._say(path, at_once=True)
                     # Once more without it when Home Assistant has done that: it skips what comes meanwhile.
                     self._gone.pop(path)
                     self._later(path)
                 else:
                     self._gone.pop(path, None)
-                    self._say(path)
+                    self._say(path, at_once=True)
 
     def _renew(self) -> None:
         """Announce what has changed, although the configuration has not."""
@@ -196,12 +210,16 @@ class HomeAssistant:
             self._gone.pop(path, None)
         self._say(path)
 
-    def _say(self, path: str) -> None:
+    def _say(self, path: str, *, at_once: bool = False) -> None:
         """Publish a device and what is removed from it; clear its topic where there is neither."""
+        if not at_once and self._clock() < self._said_s.get(path, -math.inf) + self._quiet_s:
+            self._waiting += [path] * (path not in self._waiting)
+            return
         gone = self._gone.get(path)
         if gone or path in self._devices:
             self._publish(path, with_farewell(self._device(path), gone or {}))
         else:
+            self._said_s.pop(path, None)
             self._client.set_state(topics.DISCOVERY, path, b"")
 
     def _device(self, path: str) -> dict[str, Any]:
@@ -209,6 +227,7 @@ class HomeAssistant:
         return self._devices.get(path) or shell(".".join(["darner", *names]))
 
     def _publish(self, path: str, payload: dict[str, Any]) -> None:
+        self._said_s[path] = self._clock()
         payload = fitting(payload, path, self._client.room(path))
         self._client.set_state(topics.DISCOVERY, path, orjson.dumps(payload))
 

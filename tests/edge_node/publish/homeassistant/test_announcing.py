@@ -48,12 +48,15 @@ class Announcing:
 
 @contextmanager
 def announcing(
-    broker: Mosquitto | MosquittoProcess, settings: EdgeConfig, clock: Callable[[], float] = time.monotonic
+    broker: Mosquitto | MosquittoProcess,
+    settings: EdgeConfig,
+    clock: Callable[[], float] = time.monotonic,
+    quiet_s: float = 0.0,
 ) -> Iterator[Announcing]:
     """Discovery as `python -m edge_node` wires it."""
     with Client(MqttSettings(url=broker.url), name="edge") as client:
         assert client.wait_connected(10)
-        discovery = HomeAssistant(client, settings, clock=clock)
+        discovery = HomeAssistant(client, settings, clock=clock, quiet_s=quiet_s)
         Inbox(client, "darner/v1", settings.node, {}, discovery.handle).start()
         discovery.announce()
         yield Announcing(client, discovery)
@@ -192,6 +195,25 @@ def test_modes_and_rules_come_and_go_with_their_entities(broker: Mosquitto) -> N
         wait_until(lambda: "mode" in whole(ha.now()[box]))
         met = ha.now()[box]["components"]["mode"]
         assert PLATFORMS["select"][0] <= set(met), "Home Assistant would refuse it"
+
+
+def test_what_changes_soon_waits_because_home_assistant_would_skip_it(broker: Mosquitto) -> None:
+    prefix, now = "ha-soon", [0.0]
+    box = f"{prefix}/device/box/config"
+    settings = config(homeassistant={"enabled": True, "prefix": prefix})
+    with reading(broker, prefix) as ha, announcing(broker, settings, lambda: now[0], 3.0) as node:
+        wait_until(lambda: box in ha.now())
+        now[0] += 2.9
+        node.discovery.set_modes({"home": ModeDefinition()})
+        node.discovery.attend()
+        node.client.publish(topics.EVENTS, f"{prefix}/device/mark", b"{}")
+        wait_until(lambda: f"{prefix}/device/mark" in ha.now())
+        assert "mode" not in whole(ha.now()[box])
+        node.discovery.set_modes({"away": ModeDefinition()})
+        now[0] += 0.2
+        node.discovery.attend()
+        wait_until(lambda: "mode" in whole(ha.now()[box]))
+        assert ha.now()[box]["components"]["mode"]["options"] == ["away"]
 
 
 def test_home_assistants_start_is_answered(broker: Mosquitto) -> None:
