@@ -315,7 +315,6 @@ class Parts:
         self.homeassistant = HomeAssistant(
             client, with_definitions(config, definitions), thermometer=any(warm), rules=self.rules.rules
         )
-        self.homeassistant.set_rules(self.rules.rules)
         self.homeassistant.set_modes(self.calendar.now.calendar.modes)
         self.reload = Reload(
             self._read,

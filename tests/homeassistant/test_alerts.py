@@ -89,8 +89,8 @@ def test_rules_and_modes_that_go_take_their_entities_along(site: Site) -> None:
     calendar = site.recorder.last[f"{NODE}/calendar"].body
     assert rules is not None and calendar is not None
     assert site.ask("rules.set", version=rules["version"], rules={})["error"] is None
-    bare = {key: calendar[key] for key in ("timezone", "location", "day_starts", "schedules")}
-    answer = site.ask("calendar.set", version=calendar["version"], calendar=bare | {"modes": {}})
+    bare = {key: calendar[key] for key in ("timezone", "location", "day_starts")}
+    answer = site.ask("calendar.set", version=calendar["version"], calendar=bare)
     assert answer["error"] is None, json.dumps(answer)
     gone = {MODE, f"{DEVICE}.alert"}
     wait_until(lambda: not gone & site.server.entities().keys(), SETTLES_WITHIN_S)

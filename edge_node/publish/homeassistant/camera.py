@@ -142,7 +142,7 @@ class _Camera:
         status = {**state(topic, "{{ value_json.status }}"), **attributes(topic, _SINCE)}
         entity("status", "sensor", "Status", status, states, said, icon("cctv"))
         entity("reason", "sensor", "Reason", state(topic, short("reason")), said, icon("information-outline"))
-        if is_mqtt(self._camera.source):  # there is no picture that could be wrong
+        if is_mqtt(self._camera.source) or not self._camera.health.enabled:  # nobody looks at a picture
             return
         topic = self._path(topics.HEALTH)
         wrong = {**state(topic, on_if("value_json.problems")), **attributes(topic, _PROBLEMS)}

@@ -82,6 +82,7 @@ def test_the_unique_ids_of_earlier_versions_stay_because_they_hold_the_history()
 def test_what_a_camera_does_not_have_is_no_entity() -> None:
     payload = street({"thumbnail": {"fps": 0}, "snapshot": {"enabled": False}, "zones": {}, "lines": {}})
     assert {"picture", "last_event"} & set(payload["components"]) == set()
+    assert "problem" not in street({"health": {"enabled": False}})["components"]
     assert not [key for key in payload["components"] if "-" in key]
     assert "suggested_area" not in payload["device"]
     assert "configuration_url" not in payload["device"]
