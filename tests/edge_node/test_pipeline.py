@@ -32,7 +32,7 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from shared.errors import SourceError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
-from shared.wire.messages import LineDefinition
+from shared.wire.messages import LineDefinition, ZoneDefinition, ZoneNumbers
 from tests.conftest import free_port, wait_until
 from tests.edge_node.gpu_decoder import FakeDecoder
 from tests.edge_node.gpu_pictures import HostCopier
@@ -151,6 +151,38 @@ def test_a_crossing_in_a_film_s_last_moments_is_published_when_the_film_ends(
     newest = publisher.newest("a")
     assert newest is not None
     assert newest.report.numbers["middle"].entered == 1
+
+
+def test_a_pause_closes_the_stays_of_a_camera_that_gives_no_more_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+
+    def capture(camera: str, *_: Any, **__: Any) -> Iterator[Frame]:
+        for seq in range(5):
+            yield Frame(camera, seq, 0, seq * 10**8, np.zeros((100, 200, 3), np.uint8), clock="media")
+        over.wait(20)
+
+    class Standing(StandInDetector):
+        def sees(self, frame: Frame) -> Detections:  # noqa: ARG002
+            box = np.array([[40, 30, 60, 70]], np.float32)
+            return Detections(box, np.full(1, 0.9, np.float32), np.zeros(1, np.int32))
+
+    monkeypatch.setattr(module, "capture", capture)
+    zones = {"all": ZoneDefinition(polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))}
+    camera = CameraSettings(source="x.avi", pace="fast", zones=zones)
+    pipeline, _, publisher, *_ = make({"a": camera}, Standing())
+    pipeline.start()
+
+    def zone() -> ZoneNumbers | None:
+        newest = publisher.newest("a")
+        return None if newest is None else newest.report.numbers["all"]
+
+    wait_until(lambda: (one := zone()) is not None and one.occupancy == 1, 5)
+    pipeline.watches["a"].pauses.set("schedule", "schedule")
+    wait_until(lambda: (one := zone()) is not None and (one.paused, one.lost) == ("schedule", 1), 5)
+    over.set()
+    assert pipeline.join(10) == []
 
 
 def test_a_picture_that_somebody_asks_about_goes_with_the_cameras_and_alone_when_they_are_over(
