@@ -96,9 +96,10 @@ def test_the_first_to_save_rules_wins(viewer: ViewerProcess, edge: RulesEdge) ->
             {"when": {"trigger": "stay", "zones": ["gone"], "for_s": 1}},
             ["can never fire: 'gone' is on no camera"],
         ),
+        ({"notify": ["pager"]}, ["names the target pager, which this viewer does not have"]),
         ({"schedule": "noon"}, ["always holds: the calendar has no schedule 'noon'"]),
     ],
-    ids=["nothing", "a zone that is not there", "a schedule that is not there"],
+    ids=["nothing", "a zone that is not there", "a target that is not there", "a schedule that is not there"],
 )
 def test_what_is_wrong_with_a_rule_is_said_before_it_is_saved(
     viewer: ViewerProcess, change: dict[str, Any], says: list[str]

@@ -84,7 +84,9 @@ class RuleAdmin:
         """What is wrong with a rule, by what the node has now."""
         self._check_node(node)
         draft = typed.convert(body_as(RuleDraft), RuleDraft)
-        return {"problems": trying.problems(self._hub, node, draft)}
+        unknown = sorted(set(draft.rule.notify or ()) - set(self._targets))
+        found = [f"names the target {name}, which this viewer does not have" for name in unknown]
+        return {"problems": trying.problems(self._hub, node, draft) + found}
 
     def replay_rule(self, query: Nothing, node: str) -> dict[str, Any]:  # noqa: ARG002
         """What a rule would have done."""
