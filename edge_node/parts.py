@@ -134,7 +134,7 @@ class Parts:
                 self.alerts,
             )
             stack.enter_context(self.publisher.tracks)
-            self.health = stack.enter_context(self._health())
+            self.health = self._health()
             self.model_files = ModelFiles(
                 self.model,
                 known,
@@ -144,6 +144,7 @@ class Parts:
             )
             self._build_pipeline()
             self._build_control()
+            stack.enter_context(self.health)  # the last: what it finds pauses zones of the pipeline
             self._stack = stack.pop_all()
         return self
 

@@ -108,14 +108,18 @@ class Alerts:
         one = self._cameras[camera]
         scene = self._scenes(camera)
         with one.lock:
-            one.engine.redefine(self._rules, scene)
+            one.engine.redefine(self._rules, scene, self._moment(one))
 
     def set_times(self, timetable: Timetable | None, mode: str | None, mode_since_us: int = 0) -> None:
         """Use another calendar or mode from now on."""
         times = Times(timetable=timetable, mode=mode, mode_since_us=mode_since_us)
         for one in self._cameras.values():
             with one.lock:
-                one.engine.change_times(times)
+                one.engine.change_times(times, self._moment(one))
+
+    def _moment(self, camera: _Camera) -> int | None:
+        """Now, on the clock that a camera's engine is given; None: that of its newest frame."""
+        return None if camera.recorded else self._wall_us()
 
 
 class _Camera:

@@ -195,7 +195,7 @@ class Conditions:
     def _is_first(self, rule: Rule, at_us: int, span: Span) -> bool:
         """Whether the rule may fire, if it fires only the first time."""
         last, of = rule.last_before(at_us), rule.definition.first_of
-        if of is None or last is None:
+        if of is None or last is None or (of == "schedule" and rule.definition.schedule is None):
             return True
         return last < (self._holding.day_start(at_us) if of == "day" else span.since_us)
 

@@ -80,6 +80,14 @@ def test_rules_are_set_fire_and_outlive_a_crash(
         assert all(one.historical for one in alerts(heard, "first")), "the day's first was before the crash"
         assert node.ask("rules.set", version=1, rules={}).result["version"] == 2
         heard.listen_until(lambda: heard.of(topics.RULES)[-1].version == 2)
+        settings["rules"] = {"gone": {"when": {"trigger": "stay", "zones": ["nowhere"]}}}
+        node.write(settings)
+        reloaded = node.ask("reload").result
+        assert reloaded["applied"] == ["rules"]
+        assert reloaded["warnings"] == ["rule 'gone': can never fire: 'nowhere' is on no camera"]
+        heard.listen_until(lambda: heard.of(topics.RULES)[-1].rules.keys() == {"gone"})
+        node.ask("rules.set", version=3, rules={})
+        heard.listen_until(lambda: heard.of(topics.RULES)[-1].version == 4)
         assert heard.of(topics.RULES)[-1].rules == {}, "the rules stay, also when there are none"
 
 

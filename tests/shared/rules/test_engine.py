@@ -191,6 +191,11 @@ CASES: dict[str, tuple[RuleDefinition, STORY, list[float]]] = {
         [enters(20 * H), enters(23 * H, 2), enters(25 * H, 3), enters(47 * H, 4)],
         [23 * H, 47 * H],
     ),
+    "the first of a schedule that it does not have": (
+        replace(ENTERS, first_of="schedule"),
+        [enters(1), enters(2, 2)],
+        [1, 2],
+    ),
     "switched off": (replace(ENTERS, enabled=False), [enters(1)], []),
     "of another camera": (replace(ENTERS, cameras=("back",)), [enters(1)], []),
     "of this camera": (replace(ENTERS, cameras=("back", "front")), [enters(1)], [1]),
