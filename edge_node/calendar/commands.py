@@ -42,7 +42,7 @@ class CalendarCommands:
             now = self._keeper.save(request.calendar, request.version)
         except ConfigError as error:  # here it is the request that is wrong, not the configuration
             raise MessageError(str(error)) from None
-        warnings = [*calendar_problems(now.calendar, now_us()), *self._unknown()]
+        warnings = [*calendar_problems(now.calendar, now_us(), now.timetable), *self._unknown()]
         return {"version": now.version, "warnings": [clipped(one) for one in warnings[:_WARNINGS]]}
 
     def set_mode(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler

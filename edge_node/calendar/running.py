@@ -18,7 +18,7 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.days.book import DayBook
 from edge_node.rules.alerts import Alerts
 from edge_node.rules.desk import RuleDesk
-from shared.definitions.calendar import calendar_problems, never_active, unknown_schedules
+from shared.definitions.calendar import calendar_problems, unknown_schedules
 from shared.schedules.timetable import Timetable
 from shared.wire.messages import now_us
 
@@ -72,7 +72,7 @@ class RunningCalendar:
             if now.timetable is not known:
                 known = now.timetable
                 days.use(known.day_start)
-                rules.know_schedules(now.calendar.schedules, never_active(now.calendar, now_us()))
+                rules.know_schedules(now.calendar.schedules, known.never_active(now_us()))
 
         self.keeper.listen(tell)
 
@@ -96,7 +96,7 @@ class RunningCalendar:
 
     def problems(self) -> list[str]:
         """What people should be told about schedules, a sentence for each problem."""
-        return [*calendar_problems(self.now.calendar, now_us()), *self.unknown()]
+        return [*calendar_problems(self.now.calendar, now_us(), self.now.timetable), *self.unknown()]
 
     def unknown(self) -> list[str]:
         """A sentence for each camera, zone, line and mask with a schedule that the calendar does not have."""

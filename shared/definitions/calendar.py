@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 
 import orjson
 
@@ -78,12 +77,15 @@ def _date(key: str, text: str) -> int:
         raise ConfigError(f"{key}: there is no {text}; write a day that exists as YYYY-MM-DD") from None
 
 
-def calendar_problems(calendar: CalendarDefinition, now_us: int) -> list[str]:
+def calendar_problems(
+    calendar: CalendarDefinition, now_us: int, timetable: Timetable | None = None
+) -> list[str]:
     """Find schedules that are never active.
 
     Args:
         calendar: One that `refuse_nonsense` has let pass.
         now_us: The time, microseconds since 1970 UTC.
+        timetable: The calendar's, if there is one already: it knows much of what is asked here.
 
     Returns:
         One sentence for each, and for a mode whose schedule brings nothing.
@@ -93,18 +95,7 @@ def calendar_problems(calendar: CalendarDefinition, now_us: int) -> list[str]:
     idle = [] if during is None else [_idle(str(first), during)]
     return idle + [
         f"schedule {name!r} is not active within a year: look at its spans and exceptions"
-        for name in never_active(calendar, now_us)
-    ]
-
-
-def never_active(calendar: CalendarDefinition, now_us: int) -> list[str]:
-    """The schedules that are not active within a year, whatever the mode."""
-    timeless = {name: replace(one, modes=()) for name, one in calendar.schedules.items()}
-    timetable = Timetable(replace(calendar, schedules=timeless))
-    return [
-        name
-        for name in calendar.schedules
-        if not timetable.active(name, now_us, None) and timetable.next_change(name, now_us, None) is None
+        for name in (timetable or Timetable(calendar)).never_active(now_us)
     ]
 
 

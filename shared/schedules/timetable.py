@@ -85,6 +85,11 @@ class Timetable:
             found = self._stretch(schedule, at_us)
         return found.until if found.changes else None
 
+    def never_active(self, at_us: int) -> list[str]:
+        """The schedules that are not active within a year, whatever the mode."""
+        stretches = {name: self._stretch(name, at_us) for name in self._weeks}
+        return [name for name, one in stretches.items() if not one.active and not one.changes]
+
     def schedule_start(self, schedule: str | None, at_us: int, mode: str | None) -> int | None:
         """When the span began in which a schedule is active.
 

@@ -44,7 +44,6 @@ from edge_node.rules.memory import Memory
 from edge_node.rules.scenes import Scenes
 from edge_node.rules.store import RuleStore
 from shared import limits
-from shared.definitions.calendar import never_active
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
@@ -89,7 +88,7 @@ class Node:
         store = RuleStore(None, {})
         desk = RuleDesk(store, alerts, memory, lambda: places, detector.class_names, lambda _: None)
         calendar.keeper.listen(
-            lambda now: desk.know_schedules(now.calendar.schedules, never_active(now.calendar, 0))
+            lambda now: desk.know_schedules(now.calendar.schedules, now.timetable.never_active(0))
         )
         self.handlers = {**control.handlers(), **calendar.handlers(), **desk.handlers()}
 
