@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import orjson
 import yaml
 
@@ -22,7 +24,7 @@ from tests.conftest import REPO, SHARED, MosquittoProcess
 
 EXAMPLES = REPO / "docs" / "examples"
 PREFIX = topics.DEFAULT_PREFIX
-LISTEN_S = 20.0
+LISTEN_S = 40.0
 CONFIG: dict[str, Any] = {
     "node": "shop",
     "node_name": "Corner shop",
@@ -39,12 +41,59 @@ CONFIG: dict[str, Any] = {
                     "name": "Way to the door",
                     "polygon": [[0.3, 0.2], [0.9, 0.2], [0.9, 0.9], [0.3, 0.9]],
                     "queue": True,
+                    "presence": {"on_after_s": 1},
                 }
             },
             "lines": {"gate": {"name": "Gate", "points": [[0.5, 1.0], [0.5, 0.0]]}},
-        }
+        },
+        # Its lens is covered after a while.
+        "yard": {"pace": "realtime", "thumbnail": {"fps": 0}, "snapshot": {"enabled": False}},
+    },
+    "calendar": {
+        "timezone": "Europe/Berlin",
+        "location": {"latitude": 52.5, "longitude": 13.4},
+        "modes": {"open": {"name": "Open"}, "closed": {"during": "night"}},
+        "schedules": {
+            "night": {
+                "spans": [{"start": "22:00", "end": "06:00"}],
+                "exceptions": [{"first": "2026-12-24", "last": "2026-12-26", "spans": [{}]}],
+            }
+        },
+    },
+    "rules": {
+        "waiting": {
+            "name": "Long queue",
+            "when": {"trigger": "occupancy", "zones": ["path"], "at_least": 3, "for_s": 5},
+            "text": "{count} people wait at {zone}",
+        },
+        "stays": {
+            "when": {"trigger": "stay", "zones": ["path"], "classes": ["person"], "for_s": 6},
+            "cooldown_s": 60,
+            "severity": "info",
+        },
     },
 }
+
+
+def covered_later(video: Path, path: Path, seconds: tuple[int, int] = (8, 30)) -> None:
+    """Write a video whose picture goes dark after some seconds, and stays so.
+
+    Args:
+        video: What it shows at first.
+        path: The new file.
+        seconds: How long it shows that, and how long it is dark.
+    """
+    source = cv2.VideoCapture(str(video))
+    size = tuple(int(source.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    target = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, size)
+    noise = np.random.default_rng(0)
+    for number in range(10 * sum(seconds)):
+        if number < 10 * seconds[0]:
+            target.write(source.read()[1])
+        else:
+            target.write(noise.integers(0, 6, (size[1], size[0], 3), np.uint8))
+    target.release()
+    source.release()
 
 
 def worth(body: Any) -> int:
@@ -85,6 +134,8 @@ def listen(client: Client) -> dict[str, dict[str, Any]]:
         row = found[0]
         if row is topics.SUSPECTS and b'"suspects":[]' in received.payload:
             continue  # it takes hours to find one: the example stays as it was captured from a frozen picture
+        if row is topics.EVENTS and b'"type":"alert"' in received.payload:
+            continue  # it is the example of the other topic
         jpeg = row.payload == "jpeg"
         # The best picture is the smallest one; the best message has most fields that are not empty.
         score = -len(received.payload) if jpeg else worth(orjson.loads(received.payload))
@@ -116,10 +167,14 @@ def main() -> int:
         folder = Path(name)
         # The manifest has the source, so its name must not depend on where this ran.
         (folder / "street.avi").symlink_to(video)
-        CONFIG["cameras"]["street"]["source"] = str(folder / "street.avi")
+        covered_later(video, folder / "yard.avi")
+        for camera, about in CONFIG["cameras"].items():
+            about["source"] = str(folder / f"{camera}.avi")
         broker = MosquittoProcess(folder)
         broker.start()
-        (folder / "edge.yaml").write_text(yaml.safe_dump(CONFIG | {"mqtt": {"url": broker.url}}))
+        (folder / "edge.yaml").write_text(
+            yaml.safe_dump(CONFIG | {"mqtt": {"url": broker.url}}, sort_keys=False)
+        )
         with Client(MqttSettings(url=broker.url), name="capture") as client:
             client.subscribe(f"{PREFIX}/#", 1, as_published=True)
             assert client.wait_subscribed(10)

@@ -56,7 +56,7 @@ from tests.shared.wire.test_hostile import HOSTILE
 WITHIN_S = 5.0
 COMMANDS = (
     *("ping", "snapshot", "heatmap", "detect", "set", "zones.set", "suspects.dismiss", "none"),
-    *("calendar.set", "mode.set", "rules.set"),
+    *("calendar.set", "mode.set", "rules.set", "health.accept"),
 )
 
 
