@@ -13,7 +13,7 @@ from edge_node.health.glance import Glance, blocks
 from edge_node.health.moving import Movement
 from edge_node.health.stillness import Noise
 from edge_node.health.usual import Usual, blurred
-from edge_node.health.view import Likeness, View
+from edge_node.health.view import TEXTURE, Likeness, View
 from edge_node.pictures import U8
 from shared.wire.messages import CameraProblem, PauseReason, Problem, ViewShift
 
@@ -132,7 +132,8 @@ class CameraHealth:
             repeating_s: Seconds for which the stream has given only frames that it gave before.
         """
         last, self._last = self._last, seen
-        if last is not None and last.fine.shape != seen.fine.shape:
+        known = self.kept.view.fine if self.kept is not None else None if last is None else last.fine
+        if known is not None and known.shape != seen.fine.shape:
             self._forget()
             last = None
         dt = 0.0 if last is None else min(max(seen.at_s - last.at_s, 0.0), 5.0)
@@ -239,14 +240,13 @@ class CameraHealth:
         """Whether there is so much light that details are lost."""
         ease = 0.1 if self._active("washed_out") else 0.0
         white = seen.bright > 0.6 - ease or (seen.bright > 0.45 - ease and like.share < 0.55 + ease)
-        if white and seen.bright - usual.bright > 0.3 - ease:
+        halved = 1.0 - seen.bright < (0.5 + ease) * (1.0 - usual.bright)
+        if white and (halved or seen.bright - usual.bright > 0.3 - ease):
             return True
         share = seen.spread / max(usual.spread, 1.0)
         brighter = seen.brightness - usual.brightness > 25
-        flat = (share < 0.4 + ease and seen.brightness >= 200) or (
-            share < 0.25 + ease and seen.brightness >= 160
-        )
-        return brighter and flat and like.trace > 0.1
+        haze = seen.brightness >= 200 and share < 0.4 + ease
+        return like.trace > 0.1 and (haze or (brighter and seen.brightness >= 160 and share < 0.25 + ease))
 
     def _blur(self, seen: Glance, usual: Usual) -> bool:
         return blurred(seen, usual, self._noise.variance, already=self._active("out_of_focus"))
@@ -283,6 +283,9 @@ def _gone(kept: Kept, like: Likeness) -> bool:
 
 
 def _steady(one: Glance, other: Glance) -> float:
-    """How alike two looks are in most places: the middle correlation of their blocks' slopes."""
+    """How alike two looks are in most places that show something: the middle correlation of their slopes."""
     product = blocks(one.gradient[0] * other.gradient[0] + one.gradient[1] * other.gradient[1])
-    return float(np.median(product / np.sqrt(one.energy * other.energy + 1e-6)))
+    shows = np.maximum(one.energy, other.energy) > TEXTURE
+    if not shows.any():
+        return 0.0
+    return float(np.median((product / np.sqrt(one.energy * other.energy + 1e-6))[shows]))

@@ -13,7 +13,7 @@ from edge_node.pictures import U8
 from shared.geometry import F32
 
 _CELLS = (16, 12)
-_EMPTY, _FULL = 4.0, 12.0  # standard deviations, grey levels, of a channel that shows nothing or something
+_EMPTY, _FULL = 2.0, 8.0  # standard deviations, grey levels, of a channel that shows nothing or something
 _BLACK = 20.0  # added to the brightness, so that dark cells have little colour
 _CAST = 0.25  # how far green may leave the mean of the other two, of the brightness
 _ONE_WAY = 0.85  # share of the cells whose green has gone the same way
@@ -40,9 +40,10 @@ class Colours:
             colour: u8 ``(h, w, 3)``, BGR.
             dt: Seconds since the last one.
         """
-        now = _differences(colour)
+        cells = _cells(colour)
+        now = _differences(cells)
         if self._usual is None:
-            self._usual, self._missing = now, _missing(colour)
+            self._usual, self._missing = now, _missing(cells)
         else:
             self._usual += min(dt / _RENEW_S, 0.2) * (now - self._usual)
 
@@ -55,9 +56,10 @@ class Colours:
         """
         if self._usual is None:
             return None
-        if _missing(colour):
+        cells = _cells(colour)
+        if _missing(cells):
             return not self._missing
-        now, ease = _differences(colour), 0.6 if already else 1.0
+        now, ease = _differences(cells), 0.6 if already else 1.0
         gone = now[2] - self._usual[2]
         mean = float(gone.mean())
         if abs(mean) > _CAST * ease and float((gone * np.sign(mean) > 0).mean()) >= _ONE_WAY:
@@ -65,17 +67,20 @@ class Colours:
         return any(_turned(*pair, ease) for pair in zip(now, self._usual, strict=True))
 
 
-def _differences(colour: U8) -> F32:
+def _cells(colour: U8) -> F32:
+    return np.asarray(cv2.resize(colour, _CELLS, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _differences(cells: F32) -> F32:
     """Red less blue, red less green, and green less the mean of both, as shares of the brightness."""
-    cells = cv2.resize(colour, _CELLS, interpolation=cv2.INTER_AREA).astype(np.float32)
     blue, green, red = cells[..., 0], cells[..., 1], cells[..., 2]
     light = cells.mean(axis=2) + _BLACK
     return np.stack([(red - blue) / light, (red - green) / light, (green - (red + blue) / 2) / light])
 
 
-def _missing(colour: U8) -> bool:
+def _missing(cells: F32) -> bool:
     """Whether a channel shows nothing while another does."""
-    _, deviations = cv2.meanStdDev(colour)
+    deviations = cells.std(axis=(0, 1))
     return bool(deviations.min() < _EMPTY and deviations.max() > max(_FULL, 5 * deviations.min()))
 
 

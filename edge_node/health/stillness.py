@@ -25,11 +25,12 @@ _NEARLY_ALL, _MOVES = (
     4,
 )  # a picture in which a share of the pixels differs by more does not stand still
 _USUAL, _SEEN = 64, 4  # looks that make the usual noise; how many there must be
+_SIZES = 512  # a change is smaller
 _RECENT = 5  # of these looks, the calmest tells the noise of now
 _LOW = 25  # the usual noise is this percentile: of a busy scene only the calm moments
 _PERIOD_S = 6.0  # the longest part of a stream whose repetition is noticed, seconds
 _FRAMES = 1024  # fingerprints that are kept
-_GRID = 48  # pixels across that a fingerprint takes
+_GRID = 24  # pixels across that a fingerprint takes
 
 
 class Noise:
@@ -63,14 +64,14 @@ class Noise:
         if before is None or before.shape != lines.shape:
             return None
         changes = lines[:, ::4].astype(np.int16) - before[:, ::4]
-        change = np.sort(np.abs(changes), axis=None)
-        level = _calm(change)
-        moves = int(change[int(_NEARLY_ALL * change.size)]) > _MOVES
+        sizes = np.bincount(np.abs(changes).ravel(), minlength=_SIZES)
+        level = _calm(sizes)
+        moves = sizes[_MOVES + 1 :].sum() > (1.0 - _NEARLY_ALL) * changes.size
         still = not moves and level < _GONE * self._floor() if self.noisy else None
         if not still:
             self._usual.append(level)
             # Light that comes and goes changes neighbours alike: it is no noise.
-            apart = np.sort(np.abs(np.diff(changes, axis=1)), axis=None)
+            apart = np.bincount(np.abs(np.diff(changes, axis=1)).ravel(), minlength=_SIZES)
             self._recent.append(_calm(apart))
             self.variance = (min(self._recent) / _SIGMA) ** 2 / 2
         return still
@@ -79,9 +80,11 @@ class Noise:
         return float(np.percentile(self._usual, _LOW))
 
 
-def _calm(changes: npt.NDArray[np.int16]) -> float:
-    """The mean of most of some sorted changes, the smaller ones."""
-    return float(changes[: max(1, int(_QUIETEST * changes.size))].mean()) if changes.size else 0.0
+def _calm(sizes: npt.NDArray[np.intp]) -> float:
+    """The mean of most of some changes, the smaller ones; given how many there are of each size."""
+    left = max(1, int(_QUIETEST * int(sizes.sum())))
+    taken = np.minimum(sizes, np.maximum(left - (np.cumsum(sizes) - sizes), 0))
+    return float(taken @ np.arange(len(sizes))) / left
 
 
 class Repeats:

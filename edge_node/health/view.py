@@ -23,7 +23,8 @@ from shared.wire.messages import ViewShift
 
 LIKE = 0.35
 """The least correlation of a block that shows what it showed before."""
-_TEXTURE = 4.0  # mean square slope from which a block shows something
+TEXTURE = 4.0
+"""The least mean square slope of a block that shows something."""
 _FEWEST = 5  # blocks that must show something for a view to be of use
 _KEYPOINTS = 400
 _RATIO = 0.8  # how much nearer the best match must be than the second (Lowe)
@@ -60,7 +61,7 @@ class _Look:
     def __init__(self, slopes: F32) -> None:
         self.slopes = slopes
         self.energy = blocks(slopes[0] ** 2 + slopes[1] ** 2)
-        self.shows: Bool = np.asarray(self.energy > _TEXTURE)
+        self.shows: Bool = np.asarray(self.energy > TEXTURE)
         self.length = math.sqrt(float(np.vdot(slopes, slopes))) + 1e-6
 
     def likeness(self, slopes: F32, energy: F32, inside: Bool | None = None) -> Likeness:

@@ -162,6 +162,9 @@ def test_a_camera_that_was_moved_while_the_node_was_down_is_noticed(tmp_path: Pa
     assert [report.pauses for report in told[-2:]] == ["moved", None]
     assert monitor.accept("yard") is not None
     assert told[-1].problems == ()
+    other = node(tmp_path, told, settings)
+    show(other, lambda seconds: film()(seconds)[:240], 40, 46)  # pictures of another shape
+    assert (other.reference_us("yard") or 0) > 1_700_000_040_000_000
     drawn_anew = node(tmp_path, told, replace(settings, zones={"door": _zone(0.3)}))
     assert drawn_anew.reference_us("yard") is None  # the zone was drawn on the view as it is now
 
