@@ -11,12 +11,18 @@ from typing import Any
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import topics
-from shared.wire.messages import NodeStatus, encode, now_us
+from shared.wire.messages import Condition, NodeStatus, RuleDefinition, Rules, encode, now_us
 from tests.conftest import wait_until
 from tests.viewer_server.notify.mailbox import mailbox
 from tests.viewer_server.notify.receiver import SECRET, drip, receiving
 from tests.viewer_server.notify.test_alerting import JPEG, alert
 from tests.viewer_server.process import ViewerProcess
+
+SAID: Any = {"node": "n", "session": "s", "published_us": now_us()}
+
+
+def status(word: Any) -> bytes:
+    return encode(NodeStatus(status=word, version="1", **SAID))
 
 
 def asked(viewer: ViewerProcess, path: str, body: object = None) -> Any:
@@ -47,10 +53,7 @@ def test_alerts_go_from_the_broker_to_targets_and_rest_tells_of_it(own_broker: A
         with ViewerProcess(own_broker.url, tmp_path, *settings) as viewer:
             viewer.wait(broker_connected=True)
             with Client(MqttSettings(url=own_broker.url), name="edge") as edge:
-                status = NodeStatus(
-                    node="n", session="s", published_us=now_us(), status="online", version="1"
-                )
-                edge.set_state(topics.STATUS, "darner/v1/n/status", encode(status))
+                edge.set_state(topics.STATUS, "darner/v1/n/status", status("online"))
                 wait_until(lambda: viewer.health()["nodes"] == 1)
                 said_by = {"session": "s"}
                 edge.publish(
@@ -73,9 +76,17 @@ def test_alerts_go_from_the_broker_to_targets_and_rest_tells_of_it(own_broker: A
                 assert (
                     viewer.metric('darner_viewer_alert_messages_total{result="delivered",target="hook"}') == 2
                 )
+                when = Condition(trigger="offline", for_s=0.5)
+                rules = Rules(version=1, rules={"gone": RuleDefinition(when=when)}, **SAID)
+                edge.set_state(topics.RULES, "darner/v1/n/rules", encode(rules))
+                edge.set_state(topics.STATUS, "darner/v1/n/status", status("offline"))
+                wait_until(lambda: len(hook.got) == 3)  # the viewer's own alert
+                said = hook.got[2][1]["data"]
+                assert (said["rule"], said["camera"], said["node"]) == ("gone", None, "n")
+                edge.set_state(topics.STATUS, "darner/v1/n/status", status("online"))
                 hook.behave = drip  # a receiver that hangs does not keep the viewer from ending
                 edge.publish(topics.EVENTS, "darner/v1/n/camera/c/events", encode(alert(3)))
-                wait_until(lambda: len(hook.got) == 3)
+                wait_until(lambda: len(hook.got) == 4)
             said = json.dumps([asked(viewer, path) for path in ("/targets", "/alerts", "/rules")])
             code, seconds = viewer.stop()
             assert (code, seconds < 5) == (0, True)

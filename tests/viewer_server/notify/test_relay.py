@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from shared.errors import ConfigError
 from shared.secrets import known
 from tests.conftest import wait_until
 from tests.viewer_server.notify.mailbox import Mailbox, mailbox
 from tests.viewer_server.notify.receiver import receiving
-from tests.viewer_server.notify.test_alerting import JPEG, alert, running, target
-from viewer_server.targets import TargetSettings
+from tests.viewer_server.notify.test_alerting import JPEG, Rig, alert, running, target
+from viewer_server.targets import NotifySettings, TargetSettings
 
 
 def mail(box: Mailbox, **more: Any) -> TargetSettings:
@@ -50,6 +53,14 @@ def test_a_mail_server_that_hangs_delays_nobody_and_gets_the_alert_later(tmp_pat
             box.hold.set()
             rig.alerting.again()
             wait_until(lambda: rig.states() == ["delivered"] * 2)
+
+
+def test_without_apprise_the_error_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"pip install 'darner\[alerts\]'"):
+        Rig(tmp_path, NotifySettings(targets={"mail": TargetSettings(kind="apprise", url="json://x")}))
 
 
 def test_no_text_shows_the_address(tmp_path: Path) -> None:
