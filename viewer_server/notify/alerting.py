@@ -34,7 +34,8 @@ LOOK_S, QUIET_S = 0.25, 2.0
 """How often pictures are looked for while some are missing, and how often anything else is looked at."""
 AGAIN_S = 1.0
 """After what time the file of alerts is tried again."""
-PRUNE_S = 30.0
+PRUNE_S, PRUNES = 30.0, 20
+"""How often what is too much is looked for, and how many parts of it are deleted at once."""
 END_S = 1.0
 
 
@@ -252,11 +253,17 @@ class Alerting:
             for courier in self._couriers.values():  # one may have waited long enough, too
                 courier.wake()
         if time.monotonic() >= self._pruned_s + PRUNE_S:
+            self._prune()
+
+    def _prune(self) -> None:
+        """Delete what is too old or too much; the next look goes on while there is more."""
+        for _ in range(PRUNES):
             gone = self._store.prune(now_us())
             for courier in self._couriers.values():
                 courier.forget(gone)
             if not gone:
                 self._pruned_s = time.monotonic()
+                return
 
     def _open(self) -> None:
         """Open the file, and start the couriers; not while another viewer may have the history."""

@@ -48,6 +48,8 @@ State = Literal["waiting", "delivered", "dropped", "unknown"]
 """waiting: to be sent; delivered; dropped: given up; unknown: this viewer has no target of that name."""
 AT_ONCE = 200
 """Maximum alerts deleted in one transaction."""
+BETWEEN_LOOKS = 10
+"""Alerts deleted before the file is measured again."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ class AlertStore:
             with self._lock:
                 used = used_bytes(self._db) if self._db is not None else 0
             if count > self._settings.max_alerts or used > self._settings.max_mb * 1e6:
-                most = min(AT_ONCE, max(count - self._settings.max_alerts, AT_ONCE // 10))
+                most = min(AT_ONCE, max(count - self._settings.max_alerts, BETWEEN_LOOKS))
                 sql = """SELECT id FROM alerts WHERE node =
                          (SELECT node FROM alerts GROUP BY node ORDER BY count(*) DESC LIMIT 1)
                          ORDER BY id LIMIT ?"""
