@@ -26,7 +26,6 @@ from gunicorn.workers.base import Worker as GunicornWorker
 
 from shared.errors import BrokerError, ConfigError
 from shared.files import at_home
-from shared.rules.scene import Times
 from shared.secrets.redact import redact_address
 from shared.service.frozen import end_frozen, say_late
 from shared.service.notify import Notifier
@@ -36,10 +35,9 @@ from viewer_server.access.auth import Access, check_address, read_password
 from viewer_server.access.login_file import LoginFile
 from viewer_server.access.origin import Origins
 from viewer_server.access.proxies import TrustedProxies
-from viewer_server.api.called import called
-from viewer_server.api.endpoint import Endpoint, Refused
+from viewer_server.api.alerts.building import alerting_of
+from viewer_server.api.endpoint import Endpoint
 from viewer_server.api.routes import Parts, label_table, table
-from viewer_server.api.rules.standing import times
 from viewer_server.api.schemas.common import LoginInfo
 from viewer_server.app import create_app
 from viewer_server.config import HistorySettings, HttpSettings, LabelSettings, ViewerConfig
@@ -49,9 +47,7 @@ from viewer_server.live.metrics import ViewerMetrics
 from viewer_server.live.state import State
 from viewer_server.memory import few_arenas
 from viewer_server.mqtt.subscriber import Subscriber
-from viewer_server.notify.alert import KeptAlert
 from viewer_server.notify.alerting import Alerting
-from viewer_server.notify.offline import Offline
 from viewer_server.pages import LABEL, PAGES
 from viewer_server.quotas import Quotas
 from viewer_server.serving.door import Door
@@ -101,7 +97,7 @@ def run(config: ViewerConfig) -> int:
     hub = Hub(State(config.mqtt.prefix, quotas), config.http.max_browsers, hello)
     metrics = ViewerMetrics(hub)
     history = History(config.history, quotas=quotas)
-    alerting = _alerting(config, hub, metrics, history)
+    alerting = alerting_of(config, hub, metrics, history)
     subscriber = (
         None if config.label.only else _subscriber(config, hub, metrics, history, quotas, broker_refused)
     )
@@ -146,21 +142,6 @@ def _subscriber(
     versions = Versions(config.history.zones_file, quotas)
     snapshots = SnapshotStore(config.history, quotas)
     return Subscriber(config.mqtt, hub, metrics, history, refused, versions, snapshots)
-
-
-def _alerting(config: ViewerConfig, hub: Hub, metrics: ViewerMetrics, history: History) -> Alerting:
-    def naming(alert: KeptAlert) -> dict[str, str | None]:
-        return called(hub, {alert.node}).of(alert.node, alert.camera, alert.zone)
-
-    def surroundings(node: str) -> tuple[str | None, Times]:
-        name = called(hub, {node}).nodes.get(node)
-        try:
-            return name, times(hub, node)
-        except Refused:  # a calendar that this machine cannot use: its rules hold always
-            return name, Times()
-
-    offline = Offline(hub, lambda: metrics.broker_connected, surroundings)
-    return Alerting(config.notify, history, config.history, naming, offline, metrics)
 
 
 def _logins(http: HttpSettings, origins: Origins, port: int) -> tuple[Access, str | None]:

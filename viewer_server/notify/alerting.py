@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -15,14 +15,13 @@ from shared.errors import ConfigError, DarnerError, MessageError
 from shared.wire.messages import Event, decode, now_us
 from viewer_server.config import HistorySettings
 from viewer_server.live.metrics import ViewerMetrics
-from viewer_server.notify.alert import RANKS, KeptAlert, kept
-from viewer_server.notify.courier import Courier, Health, Way
+from viewer_server.notify.alert import KeptAlert, kept
+from viewer_server.notify.courier import Courier, Health
 from viewer_server.notify.offline import Offline
-from viewer_server.notify.parcel import Answer, Naming, Parcel
+from viewer_server.notify.parcel import Answer, Naming
 from viewer_server.notify.pictures import Pictures
-from viewer_server.notify.relay import Relay
+from viewer_server.notify.receivers import test_parcel, wants, way
 from viewer_server.notify.store import AlertStore, Outcome, State
-from viewer_server.notify.webhook import Webhook
 from viewer_server.stored import handover
 from viewer_server.stored.history import History
 from viewer_server.stored.reading import Database
@@ -181,30 +180,10 @@ class Alerting:
 
     def test(self, name: str) -> tuple[Answer, int]:
         """Send a message that says it is a test; the answer, and the milliseconds that it took."""
-        at_us = now_us()
-        alert = KeptAlert(
-            event_id=f"VIEWER-test-{at_us}",
-            node="viewer",
-            rule="test",
-            name="Test",
-            severity="info",
-            text="This is a test: alerts reach this target.",
-            trigger="event",
-            occurred_us=at_us,
-        )
-        parcel = Parcel(
-            message_id=alert.event_id,
-            alerts=[(0, alert)],
-            names=[{"node_name": "Darner", "camera_name": None, "zone_name": None}],
-            jpeg=(Path(__file__).parent / "test.jpg").read_bytes(),
-            sent_us=at_us,
-            link=self._settings.link,
-            test=True,
-        )
         courier = self._couriers.get(name)
         if courier is None:
             raise NotKept
-        return courier.test(parcel)
+        return courier.test(test_parcel(now_us(), self._settings.link))
 
     def _receivers(self, alert: KeptAlert) -> list[tuple[str, State]]:
         """The targets that an alert is for, and how each delivery begins."""
@@ -315,30 +294,6 @@ class NotKept(DarnerError):  # noqa: N818 - an answer, not a failure
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__(f"alerts cannot be kept now{f': {error}' if error else ''}; see the viewer's log")
-
-
-def way(name: str, settings: TargetSettings) -> Way:
-    """How a target is reached.
-
-    Raises:
-        ConfigError: Its settings cannot work.
-    """
-    key = f"notify.targets.{name}"
-    return Webhook(key, settings) if settings.kind == "webhook" else Relay(key, settings)
-
-
-def wants(name: str, target: TargetSettings, alert: KeptAlert) -> bool:
-    """Whether an alert is for a target: the rule names it, and the target's own filters let it pass."""
-    asked: Sequence[tuple[Sequence[str], str | None]] = (
-        (target.nodes, alert.node),
-        (target.cameras, alert.camera),
-        (target.rules, alert.rule),
-    )
-    return (
-        (alert.notify is None or name in alert.notify)
-        and RANKS[alert.severity] >= RANKS[target.severity]
-        and all(not wanted or has in wanted for wanted, has in asked)
-    )
 
 
 def _read(payload: bytes) -> KeptAlert | None:

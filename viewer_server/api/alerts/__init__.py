@@ -1,4 +1,4 @@
 """Endpoints about alerts and the targets that they are sent to.
 
-Enter by `alerts.py`. `listing.py` reads the file of alerts. May import what `viewer_server/api` may.
+Enter by `alerts.py`. `building.py` builds what keeps and sends them. May import what `viewer_server/api` may.
 """
