@@ -66,6 +66,24 @@ def test_the_sun_rises_and_sets_when_an_almanac_says(
     assert around.next_change("s", found, None) - found == 45 * 60_000_000
 
 
+@pytest.mark.parametrize(
+    ("place", "day", "before", "rises"),
+    [
+        ("Kiritimati", "sun", "2026-11-27T00:00", "2026-11-28T16:17:03"),
+        ("Apia", "fri", "2026-12-29T00:00", "2026-12-31T17:02:19"),
+        ("Adak", "sat", "2026-07-01T00:00", "2026-07-04T15:34:18"),
+    ],
+)
+def test_a_sunrise_belongs_to_the_day_that_the_wall_clock_shows(
+    place: str, day: str, before: str, rises: str
+) -> None:
+    """Near the date line, the sun's own day is another one."""
+    latitude, longitude, zone = PLACES[place]
+    location = {"latitude": latitude, "longitude": longitude}
+    times = timetable(zone, {"start": "sunrise", "end": "sunset", "days": [day]}, location=location)
+    assert times.next_change("s", us(before), None) == pytest.approx(us(rises), abs=60e6)
+
+
 UP, DOWN = "2026-06-21", "2026-12-21"  # in the north; in McMurdo the other way round
 
 
