@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.mqtt.received import Received
-from shared.wire.messages import Event, EventType, now_us
+from shared.wire.messages import Event, EventType, ZoneState, now_us
 from tests.viewer_server.fake_edge import picture_of
 from viewer_server.config import HistorySettings
 from viewer_server.stored.history import History
@@ -48,6 +48,10 @@ class Past:
         self._history.add(made)
         self.events.append(made)
         return made
+
+    def hear(self, state: ZoneState) -> None:
+        """Numbers of a zone or line, as its node published them."""
+        self._history.hear(state)
 
     def snapshot(self, track: int) -> None:
         ids = {"node": NODE, "camera": CAMERA, "track": str(track)}

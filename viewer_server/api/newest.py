@@ -144,7 +144,9 @@ class Newest:
             numbers, key = message["message"], (message["node"], message["camera"], message["zone"])
             zone = found.setdefault(key, _zone(*key, numbers["kind"]))
             zone |= {name: numbers[name] for name in ("entered", "exited")}
-            is_live = numbers["kind"] == "zone" and live.get(key[:2]) == numbers["session"]
+            now = live.get(key[:2]) == numbers["session"]
+            zone["paused"] = numbers["paused"] if now else None
+            is_live = now and numbers["kind"] == "zone" and numbers["paused"] is None
             zone["occupancy"] = numbers["occupancy"] if is_live else None
         if self._history.exists:
             with self._history.reading() as db:
@@ -208,6 +210,7 @@ def _zone(node: str, camera: str, zone: str, kind: str) -> dict[str, Any]:
         "queue": False,
         "classes": [],
         "occupancy": None,
+        "paused": None,
         "entered": None,
         "exited": None,
     }

@@ -16,6 +16,7 @@ from shared.wire.messages import (
     Name,
     NodeInfo,
     NodeStatus,
+    PauseReason,
     Suspects,
     Text,
 )
@@ -96,7 +97,8 @@ class ZoneSummary:
         current: Whether it is defined now.
         queue: Whether it is read as a queue, so that its stays are waits.
         name: What people call it; null where there is no name, or the zone is not defined now.
-        occupancy: Objects inside now; null for lines, and while the camera gives no frames.
+        occupancy: Objects inside now; null for lines, while it is paused, and while the camera gives no frames.
+        paused: Why it counts nothing now; null where it counts, or nobody knows.
     """
 
     node: Id
@@ -108,6 +110,7 @@ class ZoneSummary:
     queue: bool
     classes: list[Label]
     occupancy: int | None
+    paused: PauseReason | None
     entered: int | None
     exited: int | None
 

@@ -9,6 +9,7 @@ import { byId, element, messageOf } from "../common/dom.js";
 import { duration } from "../common/format.js";
 import { named } from "../common/names.js";
 import { address, ask, keepUp } from "../common/rest.js";
+import { short } from "../health/words.js";
 import { moment } from "./axes.js";
 import { CameraFinder } from "./cameras.js";
 import { FlowChart, LevelChart, sum } from "./charts.js";
@@ -71,7 +72,9 @@ class Panel {
     const [entered, exited, lost] = [sum(series.entered), sum(series.exited), sum(series.lost)];
     /** @type {[string, string | number][]} */
     const facts = [];
-    if (this.#level) facts.push(["Inside now", this.zone.occupancy ?? "–"]);
+    const { occupancy, paused } = this.zone;
+    if (this.#level) facts.push(["Inside now", paused ? "–" : occupancy ?? "–"]);
+    if (paused) facts.push(["Paused", paused === "schedule" ? short(paused) : `camera ${short(paused)}`]);
     facts.push(["In", entered], ["Out", exited]);
     if (lost) facts.push(["Lost sight of", lost]);
     if (stays && stays.p50_s !== null && stays.p90_s !== null) {
