@@ -93,6 +93,7 @@ export interface CameraEntry {
   reader: "auto" | "ffmpeg" | "gstreamer";
   detect_every: number;
   max_fps: number;
+  schedule: string | null;
 }
 
 export interface CameraFound {
@@ -572,6 +573,7 @@ export interface NodeCameras {
   name: string | null;
   online: boolean;
   settings: Cameras | null;
+  schedules: Record<string, string | null> | null;
 }
 
 export interface NodeInfo {
@@ -979,6 +981,7 @@ export interface ZoneSummary {
   queue: boolean;
   classes: string[];
   occupancy: number | null;
+  paused: "covered" | "frozen" | "low_rate" | "moved" | "out_of_focus" | "schedule" | "washed_out" | "wrong_colours" | null;
   entered: number | null;
   exited: number | null;
 }

@@ -28,7 +28,7 @@ from shared.wire.messages import CameraEdit, Count, Id
 
 log = logging.getLogger("darner.cameras")
 
-KEYS = ("name", "source", "transport", "reader", "detect_every", "max_fps")
+KEYS = ("name", "source", "transport", "reader", "detect_every", "max_fps", "schedule")
 """The settings of a camera that can be changed over MQTT."""
 _LONGEST = 8192
 """Characters of a source with user and password, percent-encoded."""
@@ -193,6 +193,8 @@ def _values(edit: CameraEdit) -> dict[str, Any]:
 
 def _hash(camera: CameraSettings) -> str:
     said = {key: getattr(camera, key) for key in KEYS}
+    if camera.schedule is None:
+        del said["schedule"]  # files of older versions have hashes without it
     return hashlib.sha256(orjson.dumps(said)).hexdigest()
 
 

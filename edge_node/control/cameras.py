@@ -187,5 +187,6 @@ def _edit(camera: CameraSettings) -> CameraEdit:
         transport=camera.transport,
         reader=camera.reader,
         detect_every=camera.detect_every,
+        schedule=camera.schedule,
         max_fps=camera.max_fps,
     )

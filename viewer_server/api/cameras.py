@@ -29,12 +29,14 @@ class NodeCameras:
     Attributes:
         name: What people call the node; null: its identifier.
         settings: The newest message; null: the node is of a version that has none.
+        schedules: Names of the node's schedules by identifier, null for those without; null: it knows none.
     """
 
     node: Id
     name: str | None
     online: bool
     settings: Cameras | None
+    schedules: dict[Id, str | None] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,15 +194,20 @@ class CameraAdmin:
         """What the nodes say of their cameras."""
         names = sorted(find.nodes(self._hub.names(), query.words))
         found: dict[str, dict[str, Any]] = {
-            name: {"node": name, "name": None, "online": False, "settings": None} for name in query.cut(names)
+            name: {"node": name, "name": None, "online": False, "settings": None, "schedules": None}
+            for name in query.cut(names)
         }
-        for message in messages(self._hub, "status", "info", "cameras", nodes=found):
+        for message in messages(self._hub, "status", "info", "cameras", "calendar", nodes=found):
             one = found[message["node"]]
             said = message["message"]
             if message["type"] == "status":
                 one["online"] = said["status"] == "online"
             elif message["type"] == "info":
                 one["name"] = said.get("name")
+                if "calendar" in said["capabilities"]:
+                    one["schedules"] = one["schedules"] or {}
+            elif message["type"] == "calendar":
+                one["schedules"] = {name: about["name"] for name, about in said["schedules"].items()}
             else:
                 one["settings"] = said
         return {"nodes": list(found.values()), "total": len(names)}

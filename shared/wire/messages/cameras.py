@@ -40,6 +40,9 @@ class CameraEdit(Named):
     max_fps: Annotated[
         float, Meta(ge=0, le=240, description="Most frames analysed a second; 0 analyses every frame")
     ] = 0.0
+    schedule: Annotated[
+        Id | None, Meta(description="Schedule of the calendar during which it is analysed; null: always")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,19 @@ def test_what_was_saved_holds_until_the_configuration_says_something_else_of_the
     assert config.cameras.keys() == {"door", "yard", "new"}
     with pytest.raises(MessageError, match="stands in the node's configuration"):
         store.save({"door": None}, 1)
+
+
+def test_a_schedule_is_kept_and_what_an_older_version_saved_still_holds(written: Written) -> None:
+    _, store = written.after_restart()
+    store.save({"door": CameraEdit(source="rtsp://h/door", schedule="open")}, 0)
+    config, store = written.after_restart()
+    assert (config.cameras["door"].schedule, store.origin("door")) == ("open", "changed")
+    file = written.folder / "cameras-box.json"
+    older = {"name": None, "source": "rtsp://h/door", "transport": "auto", "reader": "auto",
+             "detect_every": 1, "max_fps": 0.0}  # fmt: skip
+    configured = hashlib.sha256(json.dumps(older, separators=(",", ":")).encode()).hexdigest()
+    file.write_text(json.dumps({"version": 1, "cameras": {"door": older | {"configured": configured}}}))
+    assert written.after_restart()[1].origin("door") == "changed"
 
 
 def test_a_camera_that_the_configuration_names_later_is_the_configurations(written: Written) -> None:

@@ -71,9 +71,10 @@ def test_everybody_is_told_of_the_cameras_without_their_secrets(tmp_path: Path) 
 
 def test_what_needs_no_restart_makes_none(tmp_path: Path) -> None:
     setup = Setup(tmp_path, restart=["model.iou"])  # somebody else's business
-    door = CameraChange(source="rtsp://h/door", name="Door")
+    door = CameraChange(source="rtsp://h/door", name="Door", schedule="open")
     assert setup.commands.set(wants(door=door), None)["restarts"] is False
     assert setup.restarts == 0
+    assert setup.told[-1].cameras["door"].schedule == "open"
 
 
 def test_while_the_configuration_is_wrong_nothing_is_saved(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class ZoneSummary:
         current: Whether it is defined now.
         queue: Whether it is read as a queue, so that its stays are waits.
         name: What people call it; null where there is no name, or the zone is not defined now.
-        occupancy: Objects inside now; null for lines, while it is paused, and while the camera gives no frames.
+        occupancy: Objects inside now; null for lines, while paused, and while the camera gives no frames.
         paused: Why it counts nothing now; null where it counts, or nobody knows.
     """
 

@@ -24,7 +24,8 @@ class CamerasPage {
   #failed = false;
   #shown = "";
   #seenAt = 0;
-  #editor = new Editor((node) => this.#nodes.get(node)?.settings ?? null, (node) => this.#called(node), () => this.refresh());
+  #editor = new Editor((node) => this.#nodes.get(node)?.settings ?? null, (node) => this.#nodes.get(node)?.schedules ?? null,
+    (node) => this.#called(node), () => this.refresh());
   #search = new Search((node) => this.#called(node), (node, camera, wanted) => this.#editor.open(node, camera, null, wanted));
   #pager = new Pager(byId("pager"), "nodes", ON_A_PAGE, () => this.refresh());
   refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
@@ -86,7 +87,7 @@ class CamerasPage {
 
   /** @param {string} node @param {string} camera @param {Entry} entry @param {boolean} may */
   #row(node, camera, entry, may) {
-    const about = [entry.source, entry.login ? "with a login" : "", WHERE[entry.origin]].filter(Boolean).join(" · ");
+    const about = [entry.source, entry.login ? "with a login" : "", entry.schedule ? `analysed during ${isolated(this.#nodes.get(node)?.schedules?.[entry.schedule] ?? entry.schedule)}` : "", WHERE[entry.origin]].filter(Boolean).join(" · ");
     const text = element("div", {}, element("h3", {}, named(entry.name, camera)), element("p", { class: "quiet" }, about));
     const key = `${node}/${camera}`;
     const undoing = entry.origin === "changed";

@@ -6,7 +6,7 @@
  * @typedef {Settings["cameras"][string]} Entry
  */
 
-import { buttonById, byId, canvasById, context2d, inputById, messageOf, selectById } from "../common/dom.js";
+import { buttonById, byId, canvasById, context2d, element, inputById, messageOf, selectById } from "../common/dom.js";
 import { isolated } from "../common/names.js";
 import { askInPlace, Refusal } from "../common/rest.js";
 
@@ -16,6 +16,7 @@ const CONFLICT = 409;
 
 export class Editor {
   #settingsOf;
+  #schedulesOf;
   #called;
   #changed;
   #node = "";
@@ -28,11 +29,13 @@ export class Editor {
 
   /**
    * @param {(node: string) => Settings | null} settingsOf The newest settings of a node's cameras.
+   * @param {(node: string) => Record<string, string | null> | null} schedulesOf Names of a node's schedules; null: it knows none.
    * @param {(node: string) => string} called What people call a node.
    * @param {() => void} changed Called when something was saved.
    */
-  constructor(settingsOf, called, changed) {
+  constructor(settingsOf, schedulesOf, called, changed) {
     this.#settingsOf = settingsOf;
+    this.#schedulesOf = schedulesOf;
     this.#called = called;
     this.#changed = changed;
     const form = /** @type {HTMLFormElement} */ (byId("edit"));
@@ -60,6 +63,7 @@ export class Editor {
     const values = { camera, name: all.name ?? "", source: all.source ?? "", user: wanted.user ?? "", password: wanted.password ?? "",
       detect_every: String(all.detect_every), max_fps: String(all.max_fps) };
     for (const [id, value] of Object.entries(values)) inputById(id).value = value;
+    this.#offerSchedules(node, entry?.schedule ?? null);
     selectById("transport").value = all.transport;
     selectById("reader").value = all.reader;
     inputById("camera").readOnly = entry !== null;
@@ -107,12 +111,23 @@ export class Editor {
     }
   }
 
+  /** The schedules to choose from; an older node knows none. @param {string} node @param {string | null} chosen */
+  #offerSchedules(node, chosen) {
+    const schedules = this.#schedulesOf(node);
+    const gone = chosen && !(chosen in (schedules ?? {})) ? [element("option", { value: chosen }, `${chosen}, which is not defined`)] : [];
+    selectById("schedule").replaceChildren(element("option", { value: "" }, "always"), ...gone,
+      ...Object.entries(schedules ?? {}).map(([id, name]) => element("option", { value: id }, isolated(name ?? id))));
+    selectById("schedule").value = chosen ?? "";
+    byId("analysed").hidden = schedules === null;
+  }
+
   #change() {
     const text = (/** @type {string} */ id) => inputById(id).value.trim();
     return {
       name: text("name") || null, source: text("source"), user: text("user") || null, password: inputById("password").value || null,
       detect_every: Number(text("detect_every")), max_fps: Number(text("max_fps")),
       transport: selectById("transport").value, reader: selectById("reader").value,
+      ...byId("analysed").hidden ? {} : { schedule: selectById("schedule").value || null },
     };
   }
 
