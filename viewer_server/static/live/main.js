@@ -194,7 +194,7 @@ class LivePage {
   #setNode(name, news) {
     const known = { ...this.#nodes.get(name), ...news };
     const tiles = [...this.#tiles.values()].filter((tile) => tile.node === name);
-    if (tiles.length && (known.status || known.info)) this.#nodes.set(name, known);
+    if (tiles.length && Object.values(known).some(Boolean)) this.#nodes.set(name, known);
     else this.#nodes.delete(name);
     tiles.forEach((tile) => this.#tellTile(tile));
     if ("mode" in news || "calendar" in news) this.#zones.setTimes(name, known);
