@@ -38,7 +38,7 @@ def test_every_component_is_an_entity_with_a_state(site: Site) -> None:
         entities, states = site.server.entities(), site.server.states()
         found = {one: states.get(entities[one]["entity_id"], {"state": "absent"})["state"] for one in wanted}
         # A button and an event have no state before the first time; nothing is wrong, so there is no reason.
-        quiet = {one for one in wanted if one.endswith((".reload", ".reason", "-event"))}
+        quiet = {one for one in wanted if one.endswith((".reload", ".reason", "-event", ".alert"))}
         return [
             f"{one}: {state}"
             for one, state in found.items()
@@ -120,14 +120,14 @@ def test_each_event_and_trigger_runs_once(site: Site) -> None:
     site.wait_state("zone-everywhere-occupied", "off")
     time.sleep(2)
     said, runs = site.recorder.since(began, "/events"), triggered(site.server.log, began)
-    for of in waiting - {one for one in waiting if one.endswith("occupied")}:
+    for of in waiting - {one for one in waiting if one.endswith(("occupied", "-present"))}:
         wanted = reasons(of, said)
         verdict = compare([one.at for one in runs if one.of == of], wanted)
         assert not verdict.false, of
         # The state of an event entity is a time, so two events in one millisecond are one change of it. A run
         # that is missing shifts the matching: what counts as lost may be a later event.
         together = sum(later - earlier < SAME_MOMENT_S for earlier, later in itertools.pairwise(wanted))
-        assert len(verdict.lost) <= (together if of.endswith("-event") else 0), of
+        assert len(verdict.lost) <= (together if of.endswith(("-event", ".alert")) else 0), of
     assert {"zone_entered", "line_crossed"} <= {one.body["type"] for one in said if one.body}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.homeassistant.house.recorder import Heard
@@ -65,6 +65,8 @@ def arrivals(messages: Sequence[Heard]) -> list[float]:
     return found
 
 
+_SILENT = ("track_linked", "alert")
+"""Events about a zone or line that are no news of it."""
 _TRIGGERS = {
     "crossed in": ("line_crossed", "in"),
     "crossed out": ("line_crossed", "out"),
@@ -81,6 +83,8 @@ def reasons(of: str, heard: Iterable[Heard]) -> list[float]:
         of: What the automation waits for: the unique id of an event entity, or a device trigger.
         heard: Messages with events.
     """
+    if of.endswith(".alert") or of.startswith("alert "):
+        return list(_alerts(of.removeprefix("alert "), heard))
     if of.endswith("-event"):
         place = of.rpartition(".")[2].removesuffix("-event").partition("-")[2]
     else:
@@ -88,11 +92,21 @@ def reasons(of: str, heard: Iterable[Heard]) -> list[float]:
     found = []
     for one in heard:
         body = one.body
-        if body is None or body["historical"] or body["zone"] != place or body["type"] == "track_linked":
+        if body is None or body["historical"] or body["zone"] != place or body["type"] in _SILENT:
             continue
         if of.endswith("-event") or _TRIGGERS[trigger] == (body["type"], body["direction"]):
             found.append(one.at)
     return found
+
+
+def _alerts(of: str, heard: Iterable[Heard]) -> Iterator[float]:
+    """When the node said that something was an alert: of one rule, or of all for an event entity."""
+    for one in heard:
+        body = one.body
+        if body is None or body["type"] != "alert" or body["historical"]:
+            continue
+        if of.endswith(".alert") or body["alert"]["rule"] == of:
+            yield one.at
 
 
 def counted(messages: Sequence[Heard], what: str) -> int:

@@ -33,6 +33,10 @@ def test_a_real_node_comes_to_what_a_folder_says_and_back(
         "zones: {left: {polygon: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}}\nsettings: {confidence: 0.4}\n"
     )
     (folder / "one.yaml").write_text("nodes: one\ncamera: {name: Gasse}\n")
+    (folder / "wide.yaml").write_text(
+        "calendar: {schedules: {night: {spans: [{start: '22:00', end: '06:00'}]}}}\n"
+        "rules: {long: {when: {trigger: stay, zones: [left], for_s: 60}, schedule: night}}\n"
+    )
     (folder / "model.yaml").write_text(f"model: {{sha256: {wanted}}}\n")
     quickly = ["--broker", broker.url, "--prefix", prefix, *"--yes --pause 0".split()]
     settings = config(broker.url, people_video, prefix, pace="realtime", loop=True, max_fps=2)
@@ -47,10 +51,15 @@ def test_a_real_node_comes_to_what_a_folder_says_and_back(
         said = capsys.readouterr().out
         assert "street: zones: + left, - all" in said
         assert "street: camera.name: null -> Gasse" in said
+        assert "calendar.schedules: + night" in said
+        assert "rules: + long" in said
+        assert "note:" not in said
 
         assert main(["rollback", str(folder), *quickly]) == 0, capsys.readouterr().out
         said = capsys.readouterr().out
         assert "street: zones: + all, - left" in said
+        assert "calendar.schedules: - night" in said
+        assert "rules: - long" in said
         heard.listen_until(lambda: any(one.version == 3 for one in heard.of(topics.ZONES)))
         heard.listen_until(lambda: heard.of(topics.SETTINGS)[-1].confidence != 0.4)
     assert [set(one.zones) for one in heard.of(topics.ZONES) if one.version == 2] == [{"left"}]
