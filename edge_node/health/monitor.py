@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -217,15 +218,14 @@ class HealthMonitor:
     def _run(self) -> None:
         while True:
             try:
-                self.judge_next(_TICK_S)
-            except TimeoutError:
-                pass
+                with suppress(TimeoutError):
+                    self.judge_next(_TICK_S)
+                self._tick()
             except Closed:
                 return
             except Exception:  # an extra must not end the node
                 if self._once("fault"):
                     log.exception("a picture was not judged, because of a fault (said once)")
-            self._tick()
 
     def judge_next(self, timeout_s: float) -> None:
         """Wait for a frame, and judge it.
