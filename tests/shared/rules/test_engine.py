@@ -121,7 +121,7 @@ CASES: dict[str, tuple[RuleDefinition, STORY, list[float]]] = {
     "lost ones are gone": (CROWD, [*crowd(3), leaves(8, kind="lost"), 60.0], []),
     "an object under a new id counts once": (
         CROWD,
-        [*crowd(2), event("track_linked", 5, track_id=9, linked_track_id=1, zone="till"), leaves(6, 9), 60.0],
+        [*crowd(3), event("track_linked", 5, track_id=9, linked_track_id=1, zone="till"), leaves(6, 9), 60.0],
         [],
     ),
     "only one class": (
@@ -267,13 +267,25 @@ def test_a_mode_begins_a_schedule() -> None:
     assert times(play(engine, [101.0, 200.0])) == [160]
 
 
+def test_a_mode_that_comes_in_the_middle_of_a_schedule_begins_it() -> None:
+    hours = Hours()
+    hours.active = lambda _schedule, _at_us, mode: mode == "away"  # type: ignore[method-assign,assignment]
+    times_ = Times(timetable=hours, mode="home")
+    engine = Engine({"r": replace(STAY, schedule="night")}, SCENE, times_)
+    assert play(engine, [enters(22 * H + 600), 22 * H + 900]) == []
+    begins = us(22 * H + 1000)
+    engine.change_times(replace(times_, mode="away", mode_since_us=begins), begins)
+    assert times(play(engine, [22 * H + 1001, 22 * H + 1200])) == [22 * H + 1060]
+
+
 def test_what_is_so_counts_for_a_new_rule_from_its_beginning() -> None:
     engine = Engine({}, SCENE)
     play(engine, [*crowd(3), 100.0])
-    engine.redefine({"stay": STAY, "crowd": CROWD}, SCENE)
+    engine.redefine({"stay": STAY, "crowd": CROWD, "other": replace(STAY, schedule="moon")}, SCENE)
     fired = play(engine, [100.5, 200.0])
     assert sorted({(one.rule, at) for one, at in zip(fired, times(fired), strict=True)}) == [
         ("crowd", 110),
+        ("other", 160),
         ("stay", 160),
     ]
 
