@@ -201,6 +201,8 @@ class Site:
             "zones": {name: {"polygon": polygon} | RULES[name] for name, polygon in ZONES.items()},
             "lines": {"path": {"points": [[0.47, 0.64], [0.47, 0.28]]}},
             "thumbnail": {"fps": 1},
+            # The empty scene is one picture again and again, which is a problem: frozen.
+            "health": {"pauses": False},
         }
         return {
             "node": node,
