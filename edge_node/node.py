@@ -18,6 +18,7 @@ from edge_node.config.remote import CameraStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.control.last_words import end_frozen
+from edge_node.incoming import Incoming
 from edge_node.models import auto
 from edge_node.parts import Parts
 from shared import log as logs
@@ -125,7 +126,8 @@ class Node:
         store: CameraStore | None = None,
     ) -> None:
         self._config, self._stop, self._supervisor = config, stop, supervisor
-        self._parts = Parts(read, config, stop, store, self._on_refused, self._start_again)
+        self._read, self._store = read, store
+        self._parts = Parts(config, stop, self._on_refused)
         self._again_at: float | None = None
         self.again = False
         self._turns = 0
@@ -137,7 +139,10 @@ class Node:
 
     def __enter__(self) -> Node:
         with ExitStack() as stack:
-            stack.enter_context(self._parts)
+            parts = stack.enter_context(self._parts)
+            self._incoming = Incoming(
+                parts, self._read, self._config, self._store, self._on_refused, self._start_again
+            )
             self._stack = stack.pop_all()
         return self
 
@@ -157,14 +162,14 @@ class Node:
 
     def start(self) -> None:
         """Answer commands, announce the node, and start the cameras."""
-        parts = self._parts
-        parts.guard.subscribe()
-        self._stack.enter_context(parts.commands)
-        parts.inbox.start()
+        parts, incoming = self._parts, self._incoming
+        incoming.guard.subscribe()
+        self._stack.enter_context(incoming.commands)
+        incoming.inbox.start()
         # First, so that Home Assistant forgets what is gone before its topics are cleared.
         parts.homeassistant.announce()
-        parts.leftovers.subscribe()
-        parts.cameras.announce()
+        incoming.leftovers.subscribe()
+        incoming.cameras.announce()
         parts.announce_calendar()
         parts.rules.tell()
         if not self._config.cameras:
@@ -192,8 +197,8 @@ class Node:
             self._turns += 1
             if hangup.is_set():
                 hangup.clear()
-                parts.reload.on_signal()
-            parts.guard.mend()
+                self._incoming.reload.on_signal()
+            self._incoming.guard.mend()
             self._say_online_if_settled()
             parts.publisher.state.attend(parts.publisher.newest, parts.live, parts.pipeline.paused)
             parts.homeassistant.attend()
@@ -217,14 +222,14 @@ class Node:
         """Let the stages end and say farewell; return the names of the stages that did not end in time."""
         parts = self._parts
         self._finishing = True
-        parts.cameras.close()
+        self._incoming.cameras.close()
         parts.health.close()
         parts.late_stages.close()
         parts.client.hurry()
         stuck = parts.pipeline.join(STOP_WITHIN_S)
         self.hung = parts.pipeline.overview.hung()
         parts.rules.close()
-        if parts.guard.yielded:
+        if self._incoming.guard.yielded:
             parts.publisher.withdraw()
         else:
             parts.mirror.farewell()
@@ -232,7 +237,7 @@ class Node:
         return stuck
 
     def _say_online_if_settled(self) -> None:
-        if not self._online and self._parts.leftovers.settled():
+        if not self._online and self._incoming.leftovers.settled():
             self._online = True
             self._parts.publisher.state.online()
 
@@ -259,6 +264,7 @@ class Node:
     def _stages(self) -> list[Stage]:
         return [
             *self._parts.stages(),
+            *self._incoming.stages(),
             Stage("main", lambda: None if self._finishing else Look(self._turns)),
         ]
 

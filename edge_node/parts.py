@@ -1,4 +1,4 @@
-"""The parts of an edge node, built and wired to each other; `node.py` starts and ends them."""
+"""The parts of a node that watch and publish; `incoming.py` builds on them, `node.py` runs them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,11 @@ from edge_node.collect.looks import SecondLook
 from edge_node.config.changes import with_definitions
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
-from edge_node.config.remote import CameraStore, zones_path
+from edge_node.config.remote import path_beside_zones, views_path, zones_path
 from edge_node.config.settings import EdgeConfig
-from edge_node.control.cameras import CameraCommands
-from edge_node.control.commands import Commands
-from edge_node.control.handlers import Control
-from edge_node.control.identity import NameGuard, check_name
-from edge_node.control.inbox import Inbox
+from edge_node.control.identity import check_name
 from edge_node.control.late_stages import LateStages
-from edge_node.control.leftovers import Leftovers
 from edge_node.control.model import ModelFiles, about, hashes
-from edge_node.control.reload import Reload
 from edge_node.days.book import DayBook
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
@@ -56,7 +50,6 @@ from shared.collected import Seeing
 from shared.errors import BrokerError
 from shared.limits import LABEL_LENGTH, clipped
 from shared.mqtt.client import Client
-from shared.mqtt.received import Received
 from shared.service.watchdog import Stage
 from shared.wire import messages, topics
 from shared.wire.messages import ModelInfo
@@ -71,33 +64,23 @@ class Parts:
     `with` checks the name, opens engines, connection and files, and builds the other parts on them.
 
     Args:
-        read: Reads the configuration again.
         config: The configuration to start with.
         stop: Set by anybody to end the run.
-        store: The cameras that were saved over MQTT; None: cameras cannot be changed.
-        on_refused: Called when the broker or another node refuses this one.
-        start_again: Called when the node has to start again, because its cameras have changed.
+        on_refused: Called when the broker refuses this node.
 
     Raises:
         DarnerError: On entering: something that cannot be retried.
     """
 
     def __init__(
-        self,
-        read: Callable[[], EdgeConfig],
-        config: EdgeConfig,
-        stop: threading.Event,
-        store: CameraStore | None,
-        on_refused: Callable[[BrokerError], None],
-        start_again: Callable[[], None],
+        self, config: EdgeConfig, stop: threading.Event, on_refused: Callable[[BrokerError], None]
     ) -> None:
-        self._read, self._config, self._stop, self._store = read, config, stop, store
-        self._on_refused, self._start_again = on_refused, start_again
-        self._session = new_session()
+        self._config, self._stop, self._on_refused = config, stop, on_refused
+        self.session = new_session()
         self._stack = ExitStack()
 
     def __enter__(self) -> Parts:
-        config, session = self._config, self._session
+        config, session = self._config, self.session
         check_name(config.mqtt, config.node, session)
         with ExitStack() as stack:
             self.monitoring = _monitoring(config, stack)
@@ -143,7 +126,10 @@ class Parts:
                 on_trouble=lambda why: self.publisher.state.trouble(why, "model"),
             )
             self._build_pipeline()
-            self._build_control()
+            self._build_homeassistant()
+            self.late_stages = LateStages(
+                config.node, self.publisher.state.trouble, self.pipeline.overview.note_silent
+            )
             stack.enter_context(self.health)  # the last: what it finds pauses zones of the pipeline
             self._stack = stack.pop_all()
         return self
@@ -160,7 +146,7 @@ class Parts:
         return about(self.model, first), first.backend_name, devices
 
     def stages(self) -> list[Stage]:
-        """What a watchdog can look at."""
+        """What a watchdog can look at here."""
         return [
             *self.pipeline.overview.stages(),
             Stage("bundle", self.bundles.look),
@@ -171,46 +157,29 @@ class Parts:
             Stage("snapshots", self.snapshots.look),
             Stage("alert pictures", self.publisher.frame_pictures.look),
             Stage("tracks", self.publisher.tracks.look),
-            Stage("inbox", self.inbox.look),
-            Stage("commands", self.commands.look),
-            Stage("detect", self.commands.look_at_slow),
-            Stage("cameras", self.commands.look_at_outward),
             Stage("mqtt", self.client.look),
             Stage("calendar", self.calendar.keeper.look),
         ]
 
     def announce_calendar(self) -> None:
         """Publish calendar and mode, now and whenever they change."""
-        prefix, node = self._config.mqtt.prefix, self._config.node
-        saying = Saying(
-            self.composer.head,
-            lambda topic, payload: self.client.set_state(topic, topic.path(prefix, node=node), payload),
-        )
+        saying = Saying(self.composer.head, self.retain)
         self.calendar.follow(self.alerts, self.rules, self.days)
         self.calendar.keeper.listen(saying.say)
         self.calendar.keeper.listen(lambda now: self.homeassistant.set_modes(now.calendar.modes))
 
-    def _tell_cameras(self, fields: dict[str, Any]) -> None:
+    def retain(self, topic: topics.Topic, payload: bytes) -> None:
+        """Publish a retained message of the whole node."""
         config = self._config
-        message = messages.Cameras(**self.composer.head(), **fields)
-        path = topics.CAMERAS.path(config.mqtt.prefix, node=config.node)
-        self.client.set_state(topics.CAMERAS, path, messages.encode(message))
+        self.client.set_state(topic, topic.path(config.mqtt.prefix, node=config.node), payload)
 
     def _tell_rules(self, fields: dict[str, Any]) -> None:
-        config = self._config
-        message = messages.Rules(**self.composer.head(), **fields)
-        path = topics.RULES.path(config.mqtt.prefix, node=config.node)
-        self.client.set_state(topics.RULES, path, messages.encode(message))
+        self.retain(topics.RULES, messages.encode(messages.Rules(**self.composer.head(), **fields)))
 
     def _offer(self, item: Analysed) -> None:
         """Give an analysed frame to those who publish it in a form of their own."""
         self.bundles.offer(item)
         self.mirror.offer(item)
-
-    def _elsewhere(self, received: Received) -> None:
-        """Take a message whose topic is not in the table."""
-        self.homeassistant.handle(received)
-        self.mirror.handle(received)
 
     def _connection(self, composer: Composer) -> Client:
         config = self._config
@@ -222,7 +191,7 @@ class Parts:
 
     def _collecting(self) -> Collector:
         names = self.detectors[0].class_names
-        source = Source(self._config.node, self._session, names, self._seeing)
+        source = Source(self._config.node, self.session, names, self._seeing)
         second_look = SecondLook(
             lambda image, least: self.pipeline.detect(image, least)[0],
             lambda camera: self._config.cameras[camera].region,
@@ -235,7 +204,7 @@ class Parts:
         return Seeing(name=clipped(model.name, LABEL_LENGTH), sha256=model.sha256)
 
     def _health(self) -> HealthMonitor:
-        config, path = self._config, zones_path(self._config)
+        config = self._config
         sender = HealthSender(
             self.client, self.composer, config.node, config.mqtt.prefix, self.publisher.happened
         )
@@ -244,13 +213,7 @@ class Parts:
             self.pipeline.watches[report.camera].pauses.set("health", report.pauses)
             sender.tell(report)
 
-        # Beside the zones, and not kept where they are not.
-        return HealthMonitor(
-            config.cameras,
-            self.definitions,
-            ViewStore(path and path.with_name(f"views-{config.node}")),
-            tell,
-        )
+        return HealthMonitor(config.cameras, self.definitions, ViewStore(views_path(config)), tell)
 
     def _define(self) -> None:
         """Read the zones and lines, and what was counted in them today."""
@@ -262,9 +225,9 @@ class Parts:
         self.outbox.add_all([], self.days.rows)
 
     def _build_rules(self) -> None:
-        config, path, definitions = self._config, zones_path(self._config), self.definitions
-        store = RuleStore(path and path.with_name(f"rules-{config.node}.json"), config.rules)
-        memory = Memory(path and path.with_name(f"alerts-{config.node}.json"))
+        config, definitions = self._config, self.definitions
+        store = RuleStore(path_beside_zones(config, "rules"), config.rules)
+        memory = Memory(path_beside_zones(config, "alerts"))
         self.scenes = Scenes(config, definitions)
         self.alerts = Alerts(store.current.rules, self.scenes.of, config.cameras, memory.cameras)
         self.rules = RuleDesk(
@@ -278,10 +241,10 @@ class Parts:
         )
 
     def _build_pipeline(self) -> None:
-        config, batch, path = self._config, self._config.batch, zones_path(self._config)
-        # Beside the zones, and not kept where they are not.
-        suspects = path and path.with_name(f"suspects-{config.node}.json")
-        self.suspects = SuspectStore(suspects, config.cameras, self.detectors[0].class_names)
+        config, batch = self._config, self._config.batch
+        self.suspects = SuspectStore(
+            path_beside_zones(config, "suspects"), config.cameras, self.detectors[0].class_names
+        )
         detects = [
             Detect(
                 one,
@@ -307,81 +270,16 @@ class Parts:
         )
         self.calendar.watch(self.pipeline.watches, self.definitions)
 
-    def _build_control(self) -> None:
-        """Build the parts that handle incoming messages, and the inbox that hands out the messages."""
-        config, client, definitions = self._config, self.client, self.definitions
-        detector = self.detectors[0]
+    def _build_homeassistant(self) -> None:
         vitals = self.monitor.read()
         warm = [vitals.temperatures_c, *(gpu.temperature_c is not None for gpu in vitals.gpus)]
         self.homeassistant = HomeAssistant(
-            client, with_definitions(config, definitions), thermometer=any(warm), rules=self.rules.rules
+            self.client,
+            with_definitions(self._config, self.definitions),
+            thermometer=any(warm),
+            rules=self.rules.rules,
         )
         self.homeassistant.set_modes(self.calendar.now.calendar.modes)
-        self.reload = Reload(
-            self._read,
-            config,
-            detector.class_names,
-            self.live,
-            definitions,
-            self.suspects,
-            self.pipeline,
-            self.publisher,
-            self.homeassistant,
-            self.model_files.renew,
-            self.collector,
-            self.mirror,
-            self.rules,
-            self.scenes,
-            self.calendar,
-            self.health,
-        )
-        self.guard = NameGuard(client, config.mqtt.prefix, config.node, self._session, self._on_refused)
-        answer = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="snapshot")
-        control = Control(
-            self.pipeline,
-            self.publisher,
-            detector,
-            self.live,
-            definitions,
-            self.suspects,
-            self.reload.announce_zones,
-            lambda: client.room(answer),
-            self.calendar.again,
-            lambda: self.calendar.now.calendar.schedules,
-            self.health,
-        )
-        self.leftovers = Leftovers(
-            client,
-            config.mqtt.prefix,
-            config.node,
-            self._session,
-            definitions,
-            has_calendar=lambda: self.calendar.now.version > 0,
-        )
-        self.cameras = CameraCommands(
-            config, self._store, self._read, self.reload.apply, self._tell_cameras, self._start_again
-        )
-        handlers = {
-            **control.handlers(),
-            **self.cameras.handlers(),
-            **self.calendar.handlers(),
-            **self.rules.handlers(),
-            "reload": self.reload.command,
-        }
-        handlers["ping"] = self.guard.watched(handlers["ping"])
-        self.commands = Commands(client, config.mqtt.prefix, config.node, self._session, handlers)
-        routes = {
-            topics.REQUEST: self.leftovers.before(self.commands.accept),
-            topics.ACK: self.outbox.handle,
-            topics.INTEREST: self.publisher.interests.handle,
-            topics.STATUS: self.guard.handle,
-            topics.RESPONSE: self.guard.handle,
-            **dict.fromkeys((*topics.OF_CAMERAS, topics.CALENDAR, topics.MODE), self.leftovers.handle),
-        }
-        self.inbox = Inbox(client, config.mqtt.prefix, config.node, routes, self._elsewhere)
-        self.late_stages = LateStages(
-            config.node, self.publisher.state.trouble, self.pipeline.overview.note_silent
-        )
 
 
 def _monitoring(config: EdgeConfig, stack: ExitStack) -> Monitoring | None:

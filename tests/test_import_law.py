@@ -65,6 +65,7 @@ LEVELS: dict[str, list[str]] = {
         "pipeline.py",
         "control batch",
         "parts.py",
+        "incoming.py",
         "node.py doctor demo.py",
         "__main__.py",
     ],

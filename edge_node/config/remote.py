@@ -166,6 +166,12 @@ def path_beside_zones(config: EdgeConfig, what: str = "cameras") -> Path | None:
     return path and path.with_name(f"{what}-{config.node}.json")
 
 
+def views_path(config: EdgeConfig) -> Path | None:
+    """The folder that keeps the views of cameras; None where zones are not kept either."""
+    path = zones_path(config)
+    return path and path.with_name(f"views-{config.node}")
+
+
 def laid_over(raw: dict[str, Any], saved: Mapping[str, Mapping[str, Any]]) -> None:
     """Lay what was saved over what a configuration file says.
 
