@@ -81,8 +81,6 @@ def as_warnings(found: Mapping[str, Sequence[str]]) -> list[str]:
 def _about_schedule(
     rule: RuleDefinition, schedules: Collection[str] | None, never_active: Collection[str]
 ) -> Iterator[str]:
-    if not rule.enabled:
-        yield f"{_NEVER}it is switched off (enabled: false)"
     if rule.schedule is None:
         if rule.first_of == "schedule":
             yield "fires each time: first_of is schedule, and it has none"

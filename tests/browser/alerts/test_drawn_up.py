@@ -109,8 +109,10 @@ def test_a_rule_from_the_browser_reaches_a_webhook_and_a_mailbox_with_the_right_
         keys = f"history.path={tmp_path / 'h.db'}", *sets
         with ViewerProcess(own_broker.url, tmp_path, *keys) as viewer:
             page = open_page(f"{viewer.url}/alerts", expect_errors=True)  # the viewer stops before it does
+            states = page.locator("#target-list .pill")
+            expect(states).to_have_text(["not tried yet", "not tried yet"])
             with running(tmp_path, own_broker.url, people_video):
-                viewer.wait(cameras=1)
+                wait_until(lambda: viewer.health()["cameras"] == 1, 40)
                 assert draw_up(page, viewer.url) < 20, "by a person, in under a minute"
                 wait_until(lambda: bool(hook.got and box.mails), 40)
             data = check(hook, box, people_video)
@@ -118,5 +120,6 @@ def test_a_rule_from_the_browser_reaches_a_webhook_and_a_mailbox_with_the_right_
             shown = page.locator(f'[data-id="{data["event_id"]}"]')
             expect(shown).to_contain_text(data["text"])
             expect(shown.locator("summary")).to_have_text("2 delivered")
+            expect(states).to_have_text(["works", "works"])
             width = shown.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)")
             assert width > 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_a_rule_is_chosen_tried_saved_and_kept_beside_what_others_saved(
     page.get_by_role("button", name="Save").click()
     saved = page.locator('[data-rule="test/square-stay"]')
     expect(saved.locator("p")).to_have_text(
-        "When person stays in Till for over 20 s on yard: tell all targets, at most every 5 min."
+        "When any person stays in Till for over 20 s on yard: tell all targets, at most every 5 min."
     )
     assert list(edge.rules) == ["other", "square-stay"]
     assert edge.rules["square-stay"] == RuleDefinition(
@@ -142,8 +143,12 @@ def test_the_pages_are_accessible_and_what_they_show_is_text(
 ) -> None:
     name = "phone" if "has_touch" in size else "desk"
     rule = RuleDefinition(when=Condition(trigger="occupancy", at_least=3), name=EVIL[:64], text=EVIL)
+    empty = replace(STAY, when=Condition(trigger="occupancy", at_most=0, classes=("person",)))
+    out = Condition(trigger="event", events=("line_crossed",), zones=("gate",), direction="out")
     edge.problems = {"evil": (EVIL,)}
-    edge.save({"evil": rule, **{f"rule-{n}": STAY for n in range(30)}})
+    edge.save(
+        {"evil": rule, "a": empty, "b": replace(STAY, when=out), **{f"rule-{n}": STAY for n in range(28)}}
+    )
     for number, severity in enumerate(("info", "critical"), 1):
         said = Alert(rule="evil", name=EVIL[:64], severity=severity, text=EVIL, trigger="stay")  # type: ignore[arg-type]  # one of them
         topic = edge.path(topics.SNAPSHOT, camera="yard", track=str(number))
@@ -153,6 +158,12 @@ def test_the_pages_are_accessible_and_what_they_show_is_text(
         edge.event("yard", "alert", number, boot=name, alert=said, snapshot=topic)
     page = open_page(f"{viewer.url}/rules", **size)
     expect(page.locator("[data-rule]")).to_have_count(31)
+    for one, words in (
+        ("evil", "at least 3 objects are in any zone"),
+        ("a", "no objects (person) are in any zone"),
+        ("b", "anything crosses Door outwards"),
+    ):
+        expect(page.locator(f'[data-rule="test/{one}"] p')).to_have_text(f"When {words}: tell all targets.")
     page.get_by_role("button", name="Change: <img").click()
     page.locator("#finer summary").click()
     accessible(page)

@@ -43,7 +43,7 @@ PROBLEMS: list[tuple[RuleDefinition, str | None]] = [
     (rule("occupancy", at_most=0, zones=("till",)), None),
     (rule("problem", for_s=5), None),
     (rule("offline", for_s=60), None),
-    (replace(ENTERS, enabled=False), "never fire: it is switched off"),
+    (replace(ENTERS, enabled=False), None),
     (replace(ENTERS, cameras=("side",)), "never fire: the node has no camera 'side'"),
     (replace(ENTERS, cameras=("side", "front")), "names camera 'side', which"),
     (rule("event", events=("zone_entered",), zones=("shed",)), "never fire: 'shed' is on no camera"),

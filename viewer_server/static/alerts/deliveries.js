@@ -43,7 +43,7 @@ export function deliveries({ id, deliveries: all }, changed) {
 /** @param {Delivery} one */
 function times({ state, attempts, last_us: last, due_us: due }) {
   const tries = attempts === 1 ? "1 attempt" : `${attempts} attempts`;
-  const parts = [attempts ? tries : "", last ? `last ${moment(last / 1000, 1000)}` : "", state === "waiting" && due ? `next ${moment(due / 1000, 1000)}` : ""];
+  const parts = [attempts ? tries : "", last ? `last ${moment(last / 1000, 1000)}` : "", state === "waiting" && due && due / 1000 > Date.now() ? `next ${moment(due / 1000, 1000)}` : ""];
   const said = parts.filter(Boolean).join(", ");
   return said ? ` (${said})` : "";
 }

@@ -96,7 +96,7 @@ export class Editor {
     try {
       /** @type {RulesSaved} */
       const { warnings } = await askInPlace(`rules/${node}`, { version, rules });
-      note.textContent = ["Saved.", ...warnings].join(" ");
+      note.textContent = warnings.length ? "Saved. What rules cannot do stands below them." : "Saved.";
       this.#changed();
       return true;
     } catch (error) {

@@ -33,9 +33,10 @@ export class Targets {
   }
 
   /** @param {TargetEntry} target */
-  #row({ name, kind, severity, configured, waiting, delivered, dropped, failing, detail }) {
-    const state = !configured ? "bad" : failing ? "wait" : "good";
-    const says = !configured ? "no longer configured" : failing ? "fails" : "works";
+  #row({ name, kind, severity, configured, waiting, delivered, dropped, failing, detail, last_us: last }) {
+    const tried = last !== null || delivered > 0; // the last attempt is forgotten when the viewer ends
+    const state = !configured ? "bad" : failing ? "wait" : tried ? "good" : "";
+    const says = !configured ? "no longer configured" : failing ? "fails" : tried ? "works" : "not tried yet";
     const numbers = [`${delivered} delivered`, waiting ? `${waiting} waiting` : "", dropped ? `${dropped} given up` : "",
       severity === null || severity === "info" ? "" : `only ${severity}${severity === "critical" ? "" : " or worse"}`].filter(Boolean).join(", ");
     const tool = (/** @type {string} */ text, /** @type {() => void} */ pressed) => button(text, pressed, { "data-key": `${name} ${text}`, "aria-label": `${text}: ${name}` });
@@ -43,7 +44,7 @@ export class Targets {
       element("span", { class: "pill", "data-state": state }, says), element("p", { class: "quiet" }, numbers), ...(detail ? [element("p", { class: "quiet" }, detail)] : [])),
     element("div", { class: "bar" }, ...(configured ? [tool("Send a test", () => void this.#test(name))] : []),
       ...(waiting && configured ? [tool("Try again now", () => void this.#do(name, "retry"))] : []),
-      ...(waiting ? [tool("Give up what waits", () => { if (confirm(`Give up the ${waiting} alerts that wait for ${name}?`)) void this.#do(name, "drop"); })] : [])));
+      ...(waiting ? [tool("Give up what waits", () => { if (confirm(`Give up the ${waiting === 1 ? "alert that waits" : `${waiting} alerts that wait`} for ${name}?`)) void this.#do(name, "drop"); })] : [])));
   }
 
   /** @param {string} name */

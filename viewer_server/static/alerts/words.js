@@ -49,20 +49,26 @@ export function inWords(rule, node) {
 function happens(when, rule, node) {
   const name = whatOf(when);
   const { text } = about(name);
-  const who = listed(when.classes, "or") || "anything";
+  const who = when.classes.length ? `any ${listed(when.classes, "or")}` : "anything";
   const places = placeNames(when, rule, node);
   const over = when.for_s ? ` for over ${exactly(when.for_s)}` : "";
   switch (name) {
     case "problem": return [`${text} ${listed(problems(when), "or") || "at fault"}${over}`];
     case "offline": return [`${text}${over}`];
-    case "many": return [`at least ${when.at_least} (${who}) are in `, ...places, over];
-    case "few": return [`at most ${when.at_most} (${who}) are in `, ...places, over];
+    case "many": return [`at least ${objects(when.at_least ?? 0, when)} in `, ...places, over];
+    case "few": return [`${when.at_most ? "at most " : ""}${objects(when.at_most ?? 0, when)} in `, ...places, over];
     case "often": return [`${who} `, counted(when), ...(when.events.join() === "track_started" ? [] : [" ", ...places]),
       `, at least ${when.at_least} times within ${exactly(when.within_s ?? 0)}`];
     case "appears": return [`${who} ${text}`];
     case "several": return [`${listed(when.events.map((event) => event.replace("_", " ")), "or")} (${who}) in `, ...places, ...more(when)];
     default: return [about(name).who ? `${who} ` : "", `${text} `, ...places, over, ...more(when)];
   }
+}
+
+/** How many objects are somewhere. @param {number} count @param {Condition} when */
+function objects(count, { classes }) {
+  const of = classes.length ? ` (${listed(classes, "or")})` : "";
+  return count === 1 ? `1 object${of} is` : `${count || "no"} objects${of} are`;
 }
 
 /** @param {Condition} when */
@@ -76,7 +82,7 @@ const problems = (when) => when.problems.map((problem) => PROBLEMS.find(([known]
 
 /** @param {Condition} when */
 const more = (when) => [
-  when.direction ? `, ${when.direction}` : "", when.dwell_s ? ` after at least ${exactly(when.dwell_s)}` : "",
+  when.direction ? ` ${when.direction}wards` : "", when.dwell_s ? ` after at least ${exactly(when.dwell_s)}` : "",
 ];
 
 /** @param {Condition} when @param {RuleDefinition} rule @param {NodeRules} node @returns {(Node | string)[]} */

@@ -30,7 +30,7 @@ const SAYS = {
   presence_ended: (e) => ["Nobody is in ", name(e)],
   problem_started: (e) => [`The camera's picture cannot be trusted: ${PROBLEMS[e.problem ?? ""] ?? "a fault"}`],
   problem_ended: (e) => [`The camera's picture is right again: it was ${PROBLEMS[e.problem ?? ""] ?? "at fault"}`],
-  alert: (e) => [e.alert?.text ?? "Alert"],
+  alert: (e) => [element("strong", {}, "Alert: "), e.alert?.text ?? "a rule has fired"],
   gap: (e) => [`${e.count ?? e.gap?.count ?? "Some"} events were lost before they could be sent`],
 };
 
