@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge_node.health.colours import Colours
+from edge_node.health.colours import Colours, colour_cells
 from edge_node.health.course import Course
 from edge_node.health.glance import Glance, blocks
 from edge_node.health.moving import Movement
@@ -15,6 +16,7 @@ from edge_node.health.stillness import Noise
 from edge_node.health.usual import Usual, blurred
 from edge_node.health.view import TEXTURE, Likeness, View
 from edge_node.pictures import U8
+from shared.geometry import F32
 from shared.wire.messages import CameraProblem, PauseReason, Problem, ViewShift
 
 PROBLEMS: tuple[Problem, ...] = (
@@ -61,6 +63,8 @@ class CameraHealth:
 
     Args:
         kept: What an earlier run has kept; None: the first steady view becomes the right one.
+        problems: What was wrong when that run ended. It goes on until the picture shows otherwise. Wrong
+            colours end, because the right ones are not kept; without a view, all but a low rate ends.
 
     Attributes:
         kept: What is to be kept; None: nothing yet.
@@ -68,7 +72,7 @@ class CameraHealth:
         revision: Grows when there is something new to keep.
     """
 
-    def __init__(self, kept: Kept | None = None) -> None:
+    def __init__(self, kept: Kept | None = None, problems: Iterable[CameraProblem] = ()) -> None:
         self.kept = kept
         self.lately: U8 | None = None
         self.revision = 0
@@ -76,6 +80,10 @@ class CameraHealth:
         self._courses = {name: Course() for name in PROBLEMS}
         for name in ("moved", "low_rate"):  # both have waited long enough when they are told
             self._courses[name].enter_s = 0.0
+        for one in problems:
+            if one.problem == "low_rate" or (kept is not None and one.problem != "wrong_colours"):
+                self._courses[one.problem].since_us = one.since_us
+                self._movement.shift = one.shift or self._movement.shift
         self._strange = Course(enter_s=_STRANGE_S, leave_s=0.0)
         self._first: list[Glance] = []
         self._clear: deque[tuple[float, float]] = deque(maxlen=64)
@@ -204,10 +212,11 @@ class CameraHealth:
             self._place(kept, seen, last, like)
         elsewhere = self._active("moved") or like.share < _SAME_VIEW
         self._note("out_of_focus", None if elsewhere or usual.darker(seen) else self._blur(seen, usual), seen)
-        wrong = self._colours.wrong(seen.colour, already=self._active("wrong_colours"))
+        cells = colour_cells(seen.colour)
+        wrong = self._colours.wrong(cells, already=self._active("wrong_colours"))
         self._note("wrong_colours", None if elsewhere else wrong, seen)
         if like.share >= _HEALTHY and not elsewhere and not self._doubted():
-            self._learn(kept, seen, like, dt)
+            self._learn(kept, seen, cells, like, dt)
 
     def _place(self, kept: Kept, seen: Glance, last: Glance | None, like: Likeness) -> None:
         """Find out whether the camera was moved."""
@@ -251,9 +260,9 @@ class CameraHealth:
     def _blur(self, seen: Glance, usual: Usual) -> bool:
         return blurred(seen, usual, self._noise.variance, already=self._active("out_of_focus"))
 
-    def _learn(self, kept: Kept, seen: Glance, like: Likeness, dt: float) -> None:
+    def _learn(self, kept: Kept, seen: Glance, cells: F32, like: Likeness, dt: float) -> None:
         kept.usual.learn(seen, like.share, self._noise.variance, dt)
-        self._colours.learn(seen.colour, dt)
+        self._colours.learn(cells, dt)
         if not 0 <= seen.at_s - self._renewed_s < _RENEW_S:
             self._renewed_s, self.lately = seen.at_s, seen.fine
             kept.view.renew(seen)

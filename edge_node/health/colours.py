@@ -33,30 +33,28 @@ class Colours:
         """Begin anew."""
         self._usual, self._missing = None, False
 
-    def learn(self, colour: U8, dt: float) -> None:
+    def learn(self, cells: F32, dt: float) -> None:
         """Take a picture for one with the right colours.
 
         Args:
-            colour: u8 ``(h, w, 3)``, BGR.
+            cells: See `colour_cells`.
             dt: Seconds since the last one.
         """
-        cells = _cells(colour)
         now = _differences(cells)
         if self._usual is None:
             self._usual, self._missing = now, _missing(cells)
         else:
             self._usual += min(dt / _RENEW_S, 0.2) * (now - self._usual)
 
-    def wrong(self, colour: U8, *, already: bool) -> bool | None:
+    def wrong(self, cells: F32, *, already: bool) -> bool | None:
         """Whether a picture has wrong colours; None: nothing is known yet.
 
         Args:
-            colour: u8 ``(h, w, 3)``, BGR.
+            cells: See `colour_cells`.
             already: Whether they were wrong before: then they must be clearly right again.
         """
         if self._usual is None:
             return None
-        cells = _cells(colour)
         if _missing(cells):
             return not self._missing
         now, ease = _differences(cells), 0.6 if already else 1.0
@@ -64,29 +62,33 @@ class Colours:
         mean = float(gone.mean())
         if abs(mean) > _CAST * ease and float((gone * np.sign(mean) > 0).mean()) >= _ONE_WAY:
             return True
-        return any(_turned(*pair, ease) for pair in zip(now, self._usual, strict=True))
+        return _turned(now, self._usual, ease)
 
 
-def _cells(colour: U8) -> F32:
+def colour_cells(colour: U8) -> F32:
+    """The mean colours of some parts of a picture, u8 ``(h, w, 3)`` in BGR: f32 ``(12, 16, 3)``."""
     return np.asarray(cv2.resize(colour, _CELLS, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _differences(cells: F32) -> F32:
     """Red less blue, red less green, and green less the mean of both, as shares of the brightness."""
     blue, green, red = cells[..., 0], cells[..., 1], cells[..., 2]
-    light = cells.mean(axis=2) + _BLACK
+    light = (blue + green + red) / 3 + _BLACK
     return np.stack([(red - blue) / light, (red - green) / light, (green - (red + blue) / 2) / light])
 
 
 def _missing(cells: F32) -> bool:
     """Whether a channel shows nothing while another does."""
-    deviations = cells.std(axis=(0, 1))
-    return bool(deviations.min() < _EMPTY and deviations.max() > max(_FULL, 5 * deviations.min()))
+    deviations = cv2.meanStdDev(cells)[1]
+    least, most = float(deviations.min()), float(deviations.max())
+    return least < _EMPTY and most > max(_FULL, 5 * least)
 
 
 def _turned(now: F32, usual: F32, ease: float) -> bool:
-    a, b = now - now.mean(), usual - usual.mean()
-    deviations = float(a.std()), float(b.std())
-    if min(deviations) < _COLOURED:
-        return False
-    return float((a * b).mean()) / (deviations[0] * deviations[1]) < _TURNED * ease
+    """Whether one of the differences is turned over."""
+    a, b = (one.reshape(len(one), -1) - one.mean(axis=(1, 2))[:, None] for one in (now, usual))
+    cells = a.shape[1]
+    squares = (a * a).sum(axis=1) / cells, (b * b).sum(axis=1) / cells
+    shows = np.minimum(*squares) >= _COLOURED**2
+    together = (a * b).sum(axis=1) / cells
+    return bool((shows & (together < _TURNED * ease * np.sqrt(squares[0] * squares[1]))).any())

@@ -58,14 +58,14 @@ class Glance:
 
 
 def glance(frame: Frame) -> Glance:
-    """Look at a frame: about 0.3 ms, whatever its size."""
+    """Look at a frame: 0.4 to 0.7 ms, hardly depending on its size."""
     height = max(2 * ROWS, min(round(FINE * frame.height / frame.width), FINE * _TALLEST)) // 2 * 2
     if isinstance(frame.picture, OnGpu):
         fine = scaled(frame.picture, FINE, height)
     else:  # the mean of two pixels is enough, and that of all would cost ten times as much
         large = cv2.resize(frame.picture, (2 * FINE, height), interpolation=cv2.INTER_NEAREST)
-        fine = np.asarray(cv2.resize(large, (FINE, height), interpolation=cv2.INTER_AREA), np.uint8)
-    colour = np.asarray(cv2.resize(fine, (WIDTH, height // 2), interpolation=cv2.INTER_AREA), np.uint8)
+        fine = halved(np.asarray(large, np.uint8), height)
+    colour = halved(fine, height // 2)
     grey = cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
     slopes = gradient(np.asarray(grey, np.uint8))
     lines = _lines(frame)
@@ -86,6 +86,15 @@ def glance(frame: Frame) -> Glance:
         bright=float(1.0 - counts[_BRIGHT - 1]),
         spread=float(high - low),
     )
+
+
+def halved(image: U8, height: int) -> U8:
+    """An image of half the width and of a height that is the same or half; the mean of the pixels of each.
+
+    Where sides are halved exactly, linear interpolation gives that mean, at a quarter of the cost of areas.
+    """
+    size = image.shape[1] // 2, height
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def gradient(grey: U8) -> F32:

@@ -102,10 +102,15 @@ class HealthMonitor:
         self._store, self._tell, self._clock = store, tell, clock
         store.tidy(cameras)
         self._cameras: dict[str, _Camera] = {}
+        lasting = store.read_problems()
         for name, settings in cameras.items():
-            shows = Shows(describe(settings.source), drawing(definitions[name]))
-            self._cameras[name] = _Camera(settings, CameraHealth(store.read(name, shows)), shows)
-            self._cameras[name].on = _on(settings)
+            shows, problems = (
+                Shows(describe(settings.source), drawing(definitions[name])),
+                lasting.get(name, ()),
+            )
+            health = CameraHealth(store.read(name, shows), problems if _on(settings) else ())
+            camera = self._cameras[name] = _Camera(settings, health, shows)
+            camera.on, camera.said = _on(settings), (problems, None, None)
         self._lock = threading.Lock()
         self._waiting: Channel[Frame] = Channel()
         self._once, self._ticked_s, self._closed = Once(), -math.inf, False
@@ -292,6 +297,9 @@ class HealthMonitor:
                 watched=camera.on,
             )
         )
+        if started or ended:
+            lasting = {name: camera.said[0] for name, camera in self._cameras.items() if camera.said[0]}
+            self._store.write_problems(lasting)
 
 
 def _on(settings: CameraSettings) -> bool:

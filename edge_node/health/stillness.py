@@ -37,7 +37,8 @@ class Noise:
     """How much the pixels of one camera differ between looks."""
 
     def __init__(self) -> None:
-        self._lines: U8 | None = None
+        self._lines: npt.NDArray[np.int16] | None = None
+        self._floor = 0.0
         self._usual: deque[float] = deque(maxlen=_USUAL)
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self.variance = 0.0
@@ -52,7 +53,7 @@ class Noise:
     @property
     def noisy(self) -> bool:
         """Whether the source is known to have noise."""
-        return len(self._usual) >= _SEEN and self._floor() >= _LEAST
+        return len(self._usual) >= _SEEN and self._floor >= _LEAST
 
     def still(self, lines: U8) -> bool | None:
         """Whether nothing differs from the look before; None: this cannot be told.
@@ -60,24 +61,23 @@ class Noise:
         Args:
             lines: Some rows of the picture.
         """
-        before, self._lines = self._lines, lines
-        if before is None or before.shape != lines.shape:
+        taken = lines[:, ::4].astype(np.int16)
+        before, self._lines = self._lines, taken
+        if before is None or before.shape != taken.shape:
             return None
-        changes = lines[:, ::4].astype(np.int16) - before[:, ::4]
+        changes = taken - before
         sizes = np.bincount(np.abs(changes).ravel(), minlength=_SIZES)
         level = _calm(sizes)
         moves = sizes[_MOVES + 1 :].sum() > (1.0 - _NEARLY_ALL) * changes.size
-        still = not moves and level < _GONE * self._floor() if self.noisy else None
+        still = not moves and level < _GONE * self._floor if self.noisy else None
         if not still:
             self._usual.append(level)
+            self._floor = sorted(self._usual)[len(self._usual) * _LOW // 100]
             # Light that comes and goes changes neighbours alike: it is no noise.
             apart = np.bincount(np.abs(np.diff(changes, axis=1)).ravel(), minlength=_SIZES)
             self._recent.append(_calm(apart))
             self.variance = (min(self._recent) / _SIGMA) ** 2 / 2
         return still
-
-    def _floor(self) -> float:
-        return float(np.percentile(self._usual, _LOW))
 
 
 def _calm(sizes: npt.NDArray[np.intp]) -> float:

@@ -1,6 +1,7 @@
 """The views of a node's cameras on disk, so that a camera that is moved while the node is down is noticed.
 
-A file per camera holds two small grey JPEGs, about 40 KB together, and a few numbers.
+A file per camera holds two small grey JPEGs, about 40 KB together, and a few numbers. One more says what is
+wrong, so that a problem that has begun also ends, whatever happens to the node meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -28,12 +29,14 @@ from edge_node.health.view import View
 from edge_node.pictures import U8
 from shared import typed
 from shared.files import PRIVATE, make_private, private_folder, set_aside, write_whole
+from shared.wire.messages import CameraProblem
 from shared.wire.messages.fields import Micros
 
 log = logging.getLogger("darner.health")
 
 _QUALITY = 92
 _MOST_BYTES = 1_000_000  # of a file; one of ours has less than a tenth
+_PROBLEMS = "problems"  # name of a file; those of cameras end in .json
 _Picture = Annotated[str, Meta(max_length=500_000)]
 _Number = Annotated[float, Meta(ge=0, le=1000)]
 
@@ -134,11 +137,34 @@ class ViewStore:
             lately=_jpeg(kept.view.fine if lately is None else lately),
             usual=(*numbers, usual.sharpness),
         )
+        _write(self._folder / f"{camera}.json", orjson.dumps(content), f"camera {camera}'s view")
+
+    def read_problems(self) -> dict[str, tuple[CameraProblem, ...]]:
+        """What was wrong with each camera; a file that cannot be read is renamed."""
+        if self._folder is None:
+            return {}
+        path = self._folder / _PROBLEMS
         try:
-            private_folder(self._folder)
-            write_whole(self._folder / f"{camera}.json", orjson.dumps(content), PRIVATE)
-        except OSError as error:
-            log.warning("%s: camera %s's view cannot be kept (%s)", self._folder, camera, error.strerror)
+            with path.open("rb") as file:
+                return typed.decode(file.read(_MOST_BYTES), dict[str, tuple[CameraProblem, ...]])
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
+            log.warning("%s: cannot be read (%s), %s", path, error, set_aside(path))
+            return {}
+
+    def write_problems(self, problems: Mapping[str, tuple[CameraProblem, ...]]) -> None:
+        """Keep what is wrong with each camera."""
+        if self._folder is not None:
+            _write(self._folder / _PROBLEMS, orjson.dumps(problems), "what is wrong with the cameras")
+
+
+def _write(path: Path, data: bytes, what: str) -> None:
+    try:
+        private_folder(path.parent)
+        write_whole(path, data, PRIVATE)
+    except OSError as error:
+        log.warning("%s: %s cannot be kept (%s)", path, what, error.strerror)
 
 
 def drawing(definitions: Definitions) -> str:

@@ -169,6 +169,38 @@ def test_a_camera_that_was_moved_while_the_node_was_down_is_noticed(tmp_path: Pa
     assert drawn_anew.reference_us("yard") is None  # the zone was drawn on the view as it is now
 
 
+def test_a_problem_goes_on_over_restarts_and_ends_once(tmp_path: Path) -> None:
+    told: list[Report] = []
+    settings = CameraSettings(source="rtsp://192.0.2.1/a")
+
+    def knocked(seconds: float) -> U8:
+        return moved(film()(seconds), 0.08)
+
+    show(first := node(tmp_path, told, settings), film(), 0, 6)
+    show(first, knocked, 6, 14)
+    show(second := node(tmp_path, told, settings), knocked, 20, 28)
+    second.announce()
+    assert told[-1].pauses == "moved"
+    assert told[-1].problems[0].shift is not None
+    third = node(tmp_path, told, settings)
+    third.announce()
+    show(third, film(), 40, 46)
+    fourth = node(tmp_path, told, settings)
+    fourth.announce()
+    assert [one.problem for report in told for one in report.started] == ["moved"]
+    assert [one.problem for report in told for one in report.ended] == ["moved"]
+
+
+def test_a_problem_ends_when_the_next_run_does_not_look_for_it(tmp_path: Path) -> None:
+    told: list[Report] = []
+    settings = CameraSettings(source="rtsp://192.0.2.1/a")
+    show(first := node(tmp_path, told, settings), film(), 0, 6)
+    show(first, lambda _: np.zeros((HEIGHT, WIDTH, 3), np.uint8), 6, 14)
+    node(tmp_path, told, replace(settings, health=HealthSettings(enabled=False))).announce()
+    node(tmp_path, told, settings).announce()
+    assert [one.problem for report in told for one in report.ended] == ["covered"]
+
+
 def test_a_view_that_cannot_be_read_is_learnt_anew(tmp_path: Path) -> None:
     told: list[Report] = []
     settings = CameraSettings(source="rtsp://192.0.2.1/a")
