@@ -46,13 +46,17 @@ class KeptAlert:
 
 
 def kept(event: Event) -> KeptAlert | None:
-    """The alert in an event; None where the event is none."""
+    """The alert in a stored event; None where the event is none.
+
+    Its identifier is made of what tells stored events apart, and not taken from the event: a node could write
+    that of another node's alert, which then would never be sent, or what no header can hold.
+    """
     alert = event.alert
     if alert is None:
         return None
     picture = _LAST_LEVEL.search(event.snapshot or "")
     return KeptAlert(
-        event_id=event.event_id,
+        event_id=f"{event.node}-{event.boot}-{event.number}",
         node=event.node,
         rule=alert.rule,
         severity=alert.severity,

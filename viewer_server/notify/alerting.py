@@ -190,7 +190,8 @@ class Alerting:
         found: list[tuple[str, State]] = [
             (name, "waiting") for name, target in self.targets.items() if wants(name, target, alert)
         ]
-        return [*found, *((name, "unknown") for name in alert.notify or () if name not in self.targets)]
+        missing = dict.fromkeys(name for name in alert.notify or () if name not in self.targets)
+        return [*found, *((name, "unknown") for name in missing)]
 
     def _run(self) -> None:
         """Take over, look for pictures and prune until the end; nothing may end it but that."""

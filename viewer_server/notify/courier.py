@@ -26,6 +26,8 @@ RECEIVER_S, ALERT_S = 60.0, 600.0
 JITTER = 0.2
 MINUTE_S = 60.0
 IDLE_S = 60.0
+TESTS = 6
+"""Maximum tests of a target in a minute: each is a real message to somebody."""
 RESERVED_S = 5.0
 """How long the file is left alone after it could not be written or read."""
 
@@ -92,7 +94,7 @@ class Courier:
         self._paused_s = 0.0
         self._health = Health()
         self._stopping = False
-        self._testing = threading.Lock()
+        self._testing, self._tested_s = threading.Lock(), deque[float](maxlen=TESTS)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -157,6 +159,10 @@ class Courier:
             return Answer(delivered=False, detail="another test is under way"), 0
         try:
             begin = self._clock()
+            if len(self._tested_s) == TESTS and begin < self._tested_s[0] + MINUTE_S:
+                said = f"tested {TESTS} times within a minute: wait a little"
+                return Answer(delivered=False, detail=said), 0
+            self._tested_s.append(begin)
             answer = self._way.send(parcel)
             if answer.delivered:
                 self.hasten()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class Pictures:
     KEEP_S = 60.0
     """How long a picture is looked for, to be shown at least."""
     MOST = 1000
-    """Maximum alerts that lack their pictures; the oldest are sent without."""
+    """Maximum alerts that lack their pictures; the oldest of the node that has the most are sent without."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._database, self._clock = database, clock
@@ -50,7 +51,9 @@ class Pictures:
         with self._lock:
             self._missing[number] = _Expected(alert, self._clock() - age_s)
             while len(self._missing) > self.MOST:
-                del self._missing[next(iter(self._missing))]
+                counts = Counter(one.alert.node for one in self._missing.values())
+                [(most, _)] = counts.most_common(1)
+                del self._missing[next(n for n, one in self._missing.items() if one.alert.node == most)]
 
     def ready(self, number: int) -> bool:
         """Whether an alert may be sent."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import resource
 import signal
 import sys
 import warnings
@@ -20,6 +21,8 @@ import msgspec
 from shared import typed
 
 MOST_LINES = 10
+MOST_BYTES = 256 * 1024 * 1024
+"""Memory that the process may have: Apprise reads an answer to its end, and a receiver may never end it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +89,7 @@ def done(job: Job) -> Done:
         app_id="Darner",
         app_desc="Darner",
         app_url="",
+        http_redirects=False,  # whoever answers for a receiver must not choose another one
     )
     services = apprise.Apprise(asset=asset)
     if not services.add(job.url):
@@ -108,6 +112,7 @@ def done(job: Job) -> Done:
 
 def main() -> int:
     """Read a job, do it, and write what came of it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     found = done(typed.decode(sys.stdin.buffer.read(), Job))
     sys.stdout.buffer.write(b"\n" + msgspec.json.encode(found) + b"\n")
     return 0

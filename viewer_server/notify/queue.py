@@ -1,10 +1,13 @@
-"""What waits for one target: a lane for each rule of each node, in which the first holds up the others."""
+"""What waits for one target: a lane for each rule of each node, in which the first holds up the others.
+
+Nodes have turns, and within each its lanes: whoever invents a thousand rules delays nobody but himself.
+"""
 
 from __future__ import annotations
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 Lane = tuple[str, str]
@@ -31,10 +34,10 @@ class Queue:
 
     def __init__(self, ready: Callable[[int], bool] = lambda _: True) -> None:
         self._ready = ready
-        self._lanes: OrderedDict[Lane, _Waiting] = OrderedDict()
+        self._nodes: OrderedDict[str, OrderedDict[Lane, _Waiting]] = OrderedDict()
 
     def __len__(self) -> int:
-        return sum(len(lane.alerts) for lane in self._lanes.values())
+        return sum(len(lane.alerts) for lane in self._lanes())
 
     def put(self, lane: Lane, alert: int, attempts: int = 0, head: int | None = None) -> None:
         """Let an alert wait behind the older ones of its lane.
@@ -45,7 +48,7 @@ class Queue:
             attempts: How often it was tried.
             head: The first alert of the message that it was put into.
         """
-        waits = self._lanes.setdefault(lane, _Waiting())
+        waits = self._nodes.setdefault(lane[0], OrderedDict()).setdefault(lane, _Waiting())
         at = bisect.bisect_left(waits.alerts, alert)
         if waits.alerts[at : at + 1] == [alert]:
             return
@@ -56,12 +59,13 @@ class Queue:
             waits.heads[alert] = head
 
     def next(self, now_s: float) -> tuple[Lane, list[int], int] | None:
-        """What may be sent now; None where there is nothing. Lanes have turns: no flood delays others.
+        """What may be sent now; None where there is nothing. No flood delays others.
 
         Returns:
             The lane, its alerts that go in one message, and how often that was tried.
         """
-        may = (one for one in self._lanes.items() if one[1].due_s <= now_s and self._ready(one[1].alerts[0]))
+        every = (one for lanes in self._nodes.values() for one in lanes.items())
+        may = (one for one in every if one[1].due_s <= now_s and self._ready(one[1].alerts[0]))
         name, lane = next(may, (None, None))
         if name is None or lane is None:
             return None
@@ -74,7 +78,7 @@ class Queue:
 
     def together(self, name: Lane) -> list[int]:
         """The alerts at the front of a lane that one message can carry."""
-        lane = self._lanes[name]
+        lane = self._nodes[name[0]][name]
         found = []
         for alert in lane.alerts[:MOST_TOGETHER]:
             if alert in lane.heads or not self._ready(alert):
@@ -84,37 +88,48 @@ class Queue:
 
     def bind(self, name: Lane, alerts: Sequence[int]) -> None:
         """Put alerts into one message."""
-        self._lanes[name].heads |= dict.fromkeys(alerts, alerts[0])
+        self._nodes[name[0]][name].heads |= dict.fromkeys(alerts, alerts[0])
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until a lane is due that is not due now; an hour where there is none."""
-        later = (lane.due_s - now_s for lane in self._lanes.values() if lane.due_s > now_s)
+        later = (lane.due_s - now_s for lane in self._lanes() if lane.due_s > now_s)
         return min(later, default=3600.0)
 
     def later(self, name: Lane, due_s: float, *, receivers_fault: bool) -> None:
         """Let a lane wait after an attempt that has failed."""
-        lane = self._lanes.get(name)
+        lanes = self._nodes.get(name[0])
+        lane = None if lanes is None else lanes.get(name)
         if lane is not None:
             lane.due_s, lane.receivers_fault = due_s, receivers_fault
             lane.attempts += 1
-            self._lanes.move_to_end(name)
+            self._turn_over(name)
 
     def hasten(self, *, all_of_them: bool) -> None:
         """Let lanes wait no longer: all, or those that wait because the receiver could not be reached."""
-        for lane in self._lanes.values():
+        for lane in self._lanes():
             if all_of_them or lane.receivers_fault:
                 lane.due_s = 0.0
 
     def remove(self, alerts: Collection[int]) -> None:
         """Take alerts out, wherever they wait."""
         gone = set(alerts)
-        for name, lane in list(self._lanes.items()):
+        for name, lane in [one for lanes in self._nodes.values() for one in lanes.items()]:
             if lane.alerts[0] in gone:
                 lane.attempts, lane.due_s, lane.receivers_fault = 0, 0.0, False
             if not gone.isdisjoint(lane.alerts):
-                self._lanes.move_to_end(name)
+                self._turn_over(name)
                 lane.alerts = [alert for alert in lane.alerts if alert not in gone]
                 for alert in gone & lane.heads.keys():
                     del lane.heads[alert]
             if not lane.alerts:
-                del self._lanes[name]
+                del self._nodes[name[0]][name]
+                if not self._nodes[name[0]]:
+                    del self._nodes[name[0]]
+
+    def _lanes(self) -> Iterator[_Waiting]:
+        return (lane for lanes in self._nodes.values() for lane in lanes.values())
+
+    def _turn_over(self, name: Lane) -> None:
+        """Let the others have their turns."""
+        self._nodes[name[0]].move_to_end(name)
+        self._nodes.move_to_end(name[0])

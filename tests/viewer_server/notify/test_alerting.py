@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from tests.viewer_server.notify.receiver import SECRET, answer, receiving
 from viewer_server.config import HistorySettings
 from viewer_server.notify import listing
 from viewer_server.notify.alerting import Alerting
+from viewer_server.notify.courier import TESTS
 from viewer_server.notify.listing import Listed, Wanted
 from viewer_server.stored.history import History
 from viewer_server.stored.snapshots import SnapshotStore
@@ -218,6 +220,25 @@ def test_who_gets_what(tmp_path: Path) -> None:
                 "n-b-3": [("all", "delivered"), ("gone", "unknown")],
                 "n-b-4": [],
             }
+
+
+def test_what_a_node_writes_as_identifier_or_target_stops_nobody(tmp_path: Path) -> None:
+    with receiving() as receiver, running(tmp_path, hook=target(receiver.url)) as rig:
+        evil = dataclasses.replace(alert(1, rule="evil", notify=("hook", "gone", "gone")), node="evil")
+        rig.add(
+            dataclasses.replace(evil, event_id="n-b-2"),  # that of the other node's next alert
+            dataclasses.replace(evil, event_id="a\r\nwebhook-id: b", number=2),
+            alert(2),
+        )
+        wait_until(lambda: rig.states().count("delivered") == 3)
+        assert sorted(receiver.ids) == ["evil-b-1", "evil-b-2", "n-b-2"]
+
+
+def test_nobody_can_send_tests_without_end(tmp_path: Path) -> None:
+    with receiving() as receiver, running(tmp_path, hook=target(receiver.url)) as rig:
+        said = [rig.alerting.test("hook")[0].detail for _ in range(TESTS + 1)]
+        assert "wait a little" in said[-1]
+        assert len(receiver.got) == TESTS
 
 
 def test_while_its_file_cannot_be_written_alerts_wait_in_the_history(tmp_path: Path) -> None:

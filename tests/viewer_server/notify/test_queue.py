@@ -28,6 +28,11 @@ def test_lanes_have_turns_and_keep_their_order() -> None:
     assert len(queue) == 0
 
 
+def test_a_node_with_many_rules_delays_no_other_node() -> None:
+    queue = filled(*((("loud", f"r{number}"), number) for number in range(1000)), (A, 5000), (A, 5001))
+    assert drained(queue)[:4] == [0, 5000, 1, 5001]
+
+
 def test_a_failed_alert_holds_up_its_lane_until_it_is_due() -> None:
     queue = filled((A, 1), (A, 2), (B, 3))
     queue.later(A, 10.0, receivers_fault=False)

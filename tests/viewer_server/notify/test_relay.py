@@ -11,7 +11,7 @@ from shared.errors import ConfigError
 from shared.secrets import known
 from tests.conftest import wait_until
 from tests.viewer_server.notify.mailbox import Mailbox, mailbox
-from tests.viewer_server.notify.receiver import receiving
+from tests.viewer_server.notify.receiver import answer, receiving
 from tests.viewer_server.notify.test_alerting import JPEG, Rig, alert, running, target
 from viewer_server.targets import NotifySettings, TargetSettings
 
@@ -53,6 +53,30 @@ def test_a_mail_server_that_hangs_delays_nobody_and_gets_the_alert_later(tmp_pat
             box.hold.set()
             rig.alerting.again()
             wait_until(lambda: rig.states() == ["delivered"] * 2)
+
+
+def test_an_answer_without_an_end_takes_no_memory_without_an_end(tmp_path: Path) -> None:
+    def endless(handler: Any, body: object) -> None:  # noqa: ARG001
+        handler.send_response(500)
+        handler.end_headers()
+        while True:
+            handler.wfile.write(bytes(1 << 20))
+
+    with receiving(behave=endless, signed=False) as hook:
+        settings = TargetSettings(kind="apprise", url=f"json://127.0.0.1:{hook.port}/", timeout_s=30.0)
+        with running(tmp_path, hook=settings) as rig:
+            answered, _ = rig.alerting.test("hook")
+            assert "raised an exception" in answered.detail  # and not: no answer within 30 s
+
+
+def test_an_answer_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    with receiving(signed=False) as other:
+        leads = answer(307, Location=other.url)
+        with receiving(behave=leads, signed=False) as hook:
+            settings = TargetSettings(kind="apprise", url=f"json://127.0.0.1:{hook.port}/")
+            with running(tmp_path, hook=settings) as rig:
+                assert "307" in rig.alerting.test("hook")[0].detail
+        assert other.got == []
 
 
 def test_without_apprise_the_error_says_how_to_install_it(
