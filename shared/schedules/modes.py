@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.schedules.timetable import HORIZON_DAYS, Timetable
 from shared.schedules.wall_clock import DAY_US
@@ -42,6 +43,7 @@ class Modes:
 
     def __init__(self, modes: Mapping[str, ModeDefinition], timetable: Timetable) -> None:
         self._timetable = timetable
+        self._change = lru_cache(maxsize=8)(self._search)  # a search may take seconds; its answer stays
         self._first = next(iter(modes), None)
         self._during = {
             name: one.during
@@ -68,6 +70,9 @@ class Modes:
 
     def next_scheduled(self, at_us: int) -> tuple[int, str] | None:
         """When the schedules bring another mode, and which; None: not within a year, as far as is looked."""
+        return self._change(at_us)
+
+    def _search(self, at_us: int) -> tuple[int, str] | None:
         now, moment, last = self.scheduled(at_us), at_us, at_us + HORIZON_DAYS * DAY_US
         for _ in range(_STEPS):
             changes = [self._timetable.next_change(one, moment, None) for one in self._during.values()]

@@ -64,9 +64,10 @@ class Recent:
     def add(self, ids: Mapping[str, str], event: Event) -> list[Update]:
         """Remember an event; the update for browsers, and none for a repetition."""
         events = self._tracks if event.type.startswith("track_") else self._others
-        if event.event_id in events:  # delivered at least once: this is a repetition
+        known_as = f"{ids['node']}/{event.event_id}"  # no node can hide another's events behind its own
+        if known_as in events:  # delivered at least once: this is a repetition
             return []
         payload = updates.text(topics.EVENTS.name, **ids, message=event)
         update = Update("event", (topics.EVENTS.name, *ids.values(), event.event_id), payload)
-        events.add(event.event_id, ids["node"], update)
+        events.add(known_as, ids["node"], update)
         return [update]
