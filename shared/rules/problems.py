@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Protocol
 
 from shared import limits
@@ -24,6 +26,14 @@ _NEEDS = {
 """Events that a zone says only if its definition asks for them: by which key, and what they are about."""
 _NO_CLASS = frozenset(_NEEDS) - {"loitering"}
 _NEVER = "can never fire: "
+_ALL = "*"
+"""Stands for every zone or line; no identifier is that."""
+_KEYS = sorted({key for key, _ in _NEEDS.values()})
+_NONE = frozenset[str]()
+_Classes = frozenset[str] | None
+"""The classes that a zone or line counts; None for all."""
+_Told = dict[str, dict[str, _Classes]]
+"""By zone or line: what it counts, by the keys that its definition has; the empty one stands for itself."""
 
 
 class Places(Protocol):
@@ -36,6 +46,56 @@ class Places(Protocol):
     @property
     def lines(self) -> Mapping[str, LineDefinition]:
         """Lines by identifier."""
+
+
+class _Watched:
+    """The zones and lines that a rule is about, of all its cameras put together by their names.
+
+    Args:
+        cameras: What `_told` says of each.
+        wanted: Names; empty: all.
+    """
+
+    def __init__(self, cameras: Sequence[tuple[_Told, _Told]], wanted: Sequence[str]) -> None:
+        self._zones, self._lines = _Told(), _Told()
+        for zones, lines in cameras:
+            for name in wanted or (_ALL,):
+                _join(self._zones, name, zones.get(name))
+                _join(self._lines, name, lines.get(name))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a zone or line of this name."""
+        return name in self._zones or name in self._lines
+
+    def counted(self, key: str = "", *, lines: bool = False) -> list[_Classes]:
+        """What each zone, or line, counts whose definition has this key."""
+        return [one[key] for one in (self._lines if lines else self._zones).values() if key in one]
+
+
+def _told(camera: Places) -> tuple[_Told, _Told]:
+    """What a camera's zones and its lines count, each and all together, so that rules need not look at each."""
+    zones, lines = _Told(), _Told()
+    for name, zone in camera.zones.items():
+        keys = ["", *(key for key in _KEYS if getattr(zone, key))]
+        said = dict.fromkeys(keys, frozenset(zone.classes) or None)
+        _join(zones, name, said)
+        _join(zones, _ALL, said)
+    for name, line in camera.lines.items():
+        _join(lines, name, {"": frozenset(line.classes) or None})
+        _join(lines, _ALL, lines[name])
+    return zones, lines
+
+
+def _join(told: _Told, name: str, said: Mapping[str, _Classes] | None) -> None:
+    if said is None:
+        return
+    if (known := told.get(name)) is None:
+        told[name] = dict(said)
+        return
+    for key, classes in said.items():
+        before = known.get(key, _NONE)
+        if before is not None and before is not classes:
+            known[key] = None if classes is None else before | classes
 
 
 def problems(
@@ -57,15 +117,24 @@ def problems(
     Returns:
         Sentences by rule, each of which goes on after "rule NAME"; rules without problems are left out.
     """
+
+    told = {name: _told(one) for name, one in cameras.items()}
+
+    @lru_cache(maxsize=16)
+    def watched(some: tuple[str, ...], wanted: tuple[str, ...]) -> _Watched:
+        return _Watched([told[name] for name in some or told if name in told], wanted)
+
     found = {}
     for name, rule in rules.items():
-        where = list(_about_camera(rule, cameras)) if rule.when.trigger != "offline" else []
+        mine, where = watched(rule.cameras, rule.when.zones), list[str]()
+        if rule.when.trigger != "offline":
+            where = list(islice(_about_camera(rule, cameras, mine), _MOST))
         looked = rule.when.trigger in ("event", "count") and not any(one.startswith(_NEVER) for one in where)
         sentences = [
             *_about_schedule(rule, schedules, never_active),
             *where,
             *_about_condition(rule),
-            *(_about_events(rule, cameras) if looked else ()),
+            *(_about_events(rule, mine) if looked else ()),
             *(unknown_classes("it", rule.when.classes, class_names) if class_names is not None else ()),
         ]
         if sentences:
@@ -90,7 +159,7 @@ def _about_schedule(
         yield f"{_NEVER}its schedule {rule.schedule!r} is never active"
 
 
-def _about_camera(rule: RuleDefinition, cameras: Mapping[str, Places]) -> Iterator[str]:
+def _about_camera(rule: RuleDefinition, cameras: Mapping[str, Places], mine: _Watched) -> Iterator[str]:
     missing = [name for name in rule.cameras if name not in cameras]
     if missing and len(missing) == len(rule.cameras):
         yield f"{_NEVER}the node has no camera {', '.join(map(repr, missing))}"
@@ -98,10 +167,7 @@ def _about_camera(rule: RuleDefinition, cameras: Mapping[str, Places]) -> Iterat
         yield from (f"names camera {name!r}, which the node does not have" for name in missing)
     if rule.when.trigger == "problem":
         return
-    mine = _mine(rule, cameras)
-    unknown = [
-        zone for zone in rule.when.zones if not any(zone in one.zones or zone in one.lines for one in mine)
-    ]
+    unknown = [zone for zone in rule.when.zones if not mine.has(zone)]
     for zone in unknown:
         elsewhere = [name for name, one in cameras.items() if zone in one.zones or zone in one.lines]
         where = f"only on {', '.join(elsewhere)}, which it leaves out" if elsewhere else "on no camera"
@@ -111,15 +177,15 @@ def _about_camera(rule: RuleDefinition, cameras: Mapping[str, Places]) -> Iterat
         yield from _about_zones(rule, mine)
 
 
-def _about_zones(rule: RuleDefinition, mine: Sequence[Places]) -> Iterator[str]:
+def _about_zones(rule: RuleDefinition, mine: _Watched) -> Iterator[str]:
     """What is wrong with the zones in which objects are to be."""
     wanted, classes = rule.when.zones, rule.when.classes
-    zones = [zone for one in mine for name, zone in one.zones.items() if not wanted or name in wanted]
+    zones = mine.counted()
     if not zones:
         yield f"{_NEVER}" + (
             "objects stay in zones, and it names lines" if wanted else "its cameras have no zone"
         )
-    elif classes and all(zone.classes and not set(zone.classes) & set(classes) for zone in zones):
+    elif _none_of(classes, zones):
         yield f"{_NEVER}its zones count none of its classes"
 
 
@@ -146,13 +212,12 @@ def _about_condition(rule: RuleDefinition) -> Iterator[str]:
         yield f"has no object: object_cooldown_s has no effect with {when.trigger}"
 
 
-def _about_events(rule: RuleDefinition, cameras: Mapping[str, Places]) -> Iterator[str]:
+def _about_events(rule: RuleDefinition, mine: _Watched) -> Iterator[str]:
     """What is wrong with the events that it waits for."""
     when = rule.when
     if not when.events:
         yield f"{_NEVER}it names no events"
         return
-    mine = _mine(rule, cameras)
     never = [why for event in when.events if (why := _why_never(rule, event, mine)) is not None]
     start = _NEVER if len(never) == len(when.events) else ""
     yield from (f"{start}{one}" for one in dict.fromkeys(never))
@@ -162,7 +227,7 @@ def _about_events(rule: RuleDefinition, cameras: Mapping[str, Places]) -> Iterat
         yield "dwell_s has no effect: only zone_exited and zone_lost have one"
 
 
-def _why_never(rule: RuleDefinition, event: str, mine: Sequence[Places]) -> str | None:
+def _why_never(rule: RuleDefinition, event: str, mine: _Watched) -> str | None:
     """Why an event never comes; None if it can."""
     when = rule.when
     if event == "track_started":
@@ -171,21 +236,16 @@ def _why_never(rule: RuleDefinition, event: str, mine: Sequence[Places]) -> str 
         return f"{event} is about no class"
     key, about = _NEEDS.get(event, ("", ""))
     line = event == "line_crossed"
-    places = [
-        place
-        for one in mine
-        for name, place in (one.lines if line else one.zones).items()
-        if not when.zones or name in when.zones
-    ]
-    if not places:
+    if not mine.counted(lines=line):
         return f"{event} comes from {'lines' if line else 'zones'}, and there is none of these for it"
-    places = [place for place in places if not key or getattr(place, key)]
+    places = mine.counted(key, lines=line)
     if not places:
         return f"{event} never comes: no zone of it tells of {about} (set {key} of the zone)"
-    if when.classes and all(place.classes and not set(place.classes) & set(when.classes) for place in places):
+    if _none_of(when.classes, places):
         return f"{event} never comes: its zones and lines count none of its classes"
     return None
 
 
-def _mine(rule: RuleDefinition, cameras: Mapping[str, Places]) -> list[Places]:
-    return [one for name, one in cameras.items() if not rule.cameras or name in rule.cameras]
+def _none_of(classes: Sequence[str], counted: Sequence[_Classes]) -> bool:
+    """Whether all of them count other classes."""
+    return bool(classes) and all(one is not None and one.isdisjoint(classes) for one in counted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -75,6 +76,16 @@ PROBLEMS: list[tuple[RuleDefinition, str | None]] = [
     (replace(ENTERS, schedule="leap"), "never fire: its schedule 'leap' is never active"),
     (rule("occupancy", at_least=1, object_cooldown_s=5), "object_cooldown_s has no effect"),
 ]
+
+
+def test_as_many_rules_as_there_may_be_are_looked_at_soon_on_the_largest_node() -> None:
+    places = Camera({f"z{number}": ZoneDefinition(polygon=SQUARE) for number in range(64)})
+    events = ("loitering", "crowd_started", "crowd_ended", "queue_started", "queue_ended", "presence_started")
+    asks = rule("event", events=events, zones=tuple(places.zones))
+    begin_s = time.process_time()
+    found = problems({f"r{n}": asks for n in range(256)}, {f"c{n}": places for n in range(256)})
+    assert len(found) == 256
+    assert time.process_time() - begin_s < 10  # looked through for each event, they take 40 s
 
 
 @pytest.mark.parametrize(("wanted", "said"), PROBLEMS)
