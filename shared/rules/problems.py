@@ -73,7 +73,7 @@ class _Watched:
 
 
 def _told(camera: Places) -> tuple[_Told, _Told]:
-    """What a camera's zones and its lines count, each and all together, so that rules need not look at each."""
+    """What the zones and the lines of a camera count: each of them, and all together."""
     zones, lines = _Told(), _Told()
     for name, zone in camera.zones.items():
         keys = ["", *(key for key in _KEYS if getattr(zone, key))]
@@ -117,7 +117,6 @@ def problems(
     Returns:
         Sentences by rule, each of which goes on after "rule NAME"; rules without problems are left out.
     """
-
     told = {name: _told(one) for name, one in cameras.items()}
 
     @lru_cache(maxsize=16)
