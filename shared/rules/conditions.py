@@ -125,7 +125,7 @@ class Conditions:
             return
         due, span = self._due(rule), self._holding.at(rule.definition.schedule, at_us)
         if span.active:
-            due.set((rule, key), self._ready(rule, key, span))
+            due.set((rule, key), self._ready(rule, key, span, at_us))
         elif span.until_us is not None:
             due.set((rule, key), max(at_us + 1, span.until_us))
         else:
@@ -141,14 +141,14 @@ class Conditions:
     def happened(self, rule: Rule, event: Event) -> None:
         """Have a rule about events look at one that it looks for."""
         at_us, counts = event.occurred_us, rule.when.trigger == "count"
-        if not counts and rule.free_at(at_us, event.track_id) > at_us:
+        if not counts and rule.free_at(at_us, event.track_id, at_us) > at_us:
             return
         span = self._holding.at(rule.definition.schedule, at_us)
         if not span.active or at_us < rule.since_us:
             return
         if counts:
             self.changes += 1
-            if not rule.count(at_us) or rule.free_at(at_us, event.track_id) > at_us:
+            if not rule.count(at_us) or rule.free_at(at_us, event.track_id, at_us) > at_us:
                 return
         if not self._is_first(rule, at_us, span):
             return
@@ -161,21 +161,22 @@ class Conditions:
         """Move all moments, because the clock was set."""
         self._seen.shift(by_us)
         self._unseen.shift(by_us)
+        self._holding.shift(by_us)
         self._confirm_until += by_us
         self.changes += 1
 
     def _due(self, rule: Rule) -> Due[tuple[Rule, Key]]:
         return self._unseen if rule.when.trigger in UNSEEN else self._seen
 
-    def _ready(self, rule: Rule, key: Key, span: Span) -> int:
+    def _ready(self, rule: Rule, key: Key, span: Span, now_us: int) -> int:
         """When a condition has lasted for long enough, in a span in which the rule holds."""
         ready = max(rule.begun[key].at_us, span.since_us, rule.since_us) + rule.for_us
-        return rule.free_at(ready, _track(rule, key))
+        return rule.free_at(ready, _track(rule, key), now_us)
 
     def _come(self, rule: Rule, key: Key, at_us: int) -> None:
         """Look whether a condition whose moment has come leads to an alert."""
         span = self._holding.at(rule.definition.schedule, at_us)
-        if not span.active or self._ready(rule, key, span) > at_us:
+        if not span.active or self._ready(rule, key, span, at_us) > at_us:
             self.arm(rule, key, at_us)
             return
         rule.told.add(key)

@@ -52,6 +52,7 @@ class Engine:
     ) -> None:
         self._scene, self._holding, self._inside = scene, Holding(times or Times()), Inside()
         self._conditions = Conditions(self._holding, Saying(scene, self._holding), self._count)
+        self._problems: dict[str, Event] = {}
         self._paused: frozenset[str] = frozenset()
         self._now_us: int | None = None
         self._looked_up: dict[tuple[str, str | None], tuple[Rule, ...]] = {}
@@ -81,6 +82,8 @@ class Engine:
         at_us = event.occurred_us
         self._note(at_us)
         kind, zone, track = event.type, event.zone, event.track_id
+        if at_us >= self._conditions.next:  # what was due before comes before
+            self._conditions.advance(at_us, seen=event.problem is None)
         if kind == "zone_entered" and zone is not None and track is not None:
             self._enter(zone, track, event)
         elif kind in ("zone_exited", "zone_lost") and zone is not None and track is not None:
@@ -88,10 +91,10 @@ class Engine:
         elif kind == "track_linked" and track is not None and event.linked_track_id is not None:
             self._follow(zone, event.linked_track_id, track)
         elif kind == "problem_started" and event.problem is not None:
-            for rule in self._about("problem", None):
-                if not rule.when.problems or event.problem in rule.when.problems:
-                    self._conditions.begin(rule, (event.problem, 0), at_us, event)
+            self._problems[event.problem] = event
+            self._suffer(event.problem, at_us, event)
         elif kind == "problem_ended" and event.problem is not None:
+            self._problems.pop(event.problem, None)
             self._end_each("problem", None, (event.problem, 0), at_us)
         for rule in self._about(kind, zone):
             if rule.quiet_from_us <= at_us < rule.quiet_until_us:
@@ -232,7 +235,14 @@ class Engine:
         for key, event in self._inside.stays():
             for rule in self._about("stay", key[0]):
                 if rule.wants_class(event.label):
-                    self._conditions.begin(rule, key, event.occurred_us, event)
+                    self._conditions.begin(rule, key, min(event.occurred_us, at_us), event)
+        for problem, event in self._problems.items():
+            self._suffer(problem, min(event.occurred_us, at_us), event)
+
+    def _suffer(self, problem: str, at_us: int, event: Event) -> None:
+        for rule in self._about("problem", None):
+            if not rule.when.problems or problem in rule.when.problems:
+                self._conditions.begin(rule, (problem, 0), at_us, event)
 
     def _about(self, kind: str, zone: str | None) -> tuple[Rule, ...]:
         """The rules that look at a kind of event, at stays or at occupancies in a place."""

@@ -54,7 +54,14 @@ class Holding:
                 self._set_active.pop(schedule, None)
             elif not before:
                 self._set_active[schedule] = at_us
+            elif self._times.timetable is not None:  # from one of its modes to another: it goes on
+                self._set_active[schedule] = self.at(schedule, at_us).since_us
         self._times = times
+        self._known.clear()
+
+    def shift(self, by_us: int) -> None:
+        """Move what it remembers, because the clock was set."""
+        self._set_active = {one: at + by_us for one, at in self._set_active.items()}
         self._known.clear()
 
     def at(self, schedule: str | None, at_us: int) -> Span:
@@ -88,9 +95,10 @@ class Holding:
         until = timetable.next_change(schedule, at_us, times.mode)
         if not timetable.active(schedule, at_us, times.mode):
             return Span(False, 0, until)
-        start = timetable.schedule_start(schedule, at_us, times.mode)
-        since = times.mode_since_us if start is None else start
-        return Span(True, max(since, self._set_active.get(schedule, 0)), until)
+        start = timetable.schedule_start(schedule, at_us, times.mode) or 0
+        needs_mode = not timetable.active(schedule, at_us, None)
+        set_us = self._set_active.get(schedule, times.mode_since_us if needs_mode else 0)
+        return Span(True, max(start, set_us), until)
 
 
 def _active(times: Times, schedule: str, at_us: int) -> bool:

@@ -76,7 +76,6 @@ class Rule:
         known = saved if saved is not None and saved.condition == self.condition else None
         self.last_us = known.last_us if known else None
         self.restored: set[Key] = {(one, 0) for one in known.told} if known else set()
-        self.quiet_from_us = self.quiet_until_us = 0
         self.begun: dict[Key, Begun] = {}
         self.told: set[Key] = set(self.restored) if when.trigger == "count" else set()
         self.window: deque[int] = deque(known.window if known else (), maxlen=min(self.least, WINDOW))
@@ -133,14 +132,14 @@ class Rule:
         """When it fired last; None: never, or the clock was set back since."""
         return None if self.last_us is None or self.last_us > at_us + SLACK_US else self.last_us
 
-    def free_at(self, at_us: int, track: int | None) -> int:
-        """When its cool-downs let it fire: at that moment, or when they end."""
-        free, last = at_us, self.last_us
-        if self._cooldown_us and last is not None and last <= at_us + SLACK_US:
+    def free_at(self, ready_us: int, track: int | None, now_us: int) -> int:
+        """When its cool-downs let it fire: when it is ready, or when they end."""
+        free, last, newest = ready_us, self.last_us, now_us + SLACK_US
+        if self._cooldown_us and last is not None and last <= newest:
             free = max(free, last + self._cooldown_us)
         if self._object_us and track is not None:
             told = self.objects.get(track)
-            if told is not None and told <= at_us + SLACK_US:
+            if told is not None and told <= newest:
                 free = max(free, told + self._object_us)
         return free
 
@@ -156,7 +155,8 @@ class Rule:
                 self.forgotten += 1
 
     def _be_quiet(self) -> None:
-        if self.last_us is not None and self.when.trigger == "event":
+        self.quiet_from_us = self.quiet_until_us = 0
+        if self.last_us is not None and self.when.trigger == "event" and self._cooldown_us:
             self.quiet_from_us = self.last_us - SLACK_US
             self.quiet_until_us = self.last_us + self._cooldown_us
 

@@ -44,6 +44,13 @@ class Hours:
         return f"{int(at_us / 3.6e9) % 24:02}:{int(at_us / 6e7) % 60:02}"
 
 
+class Modes(Hours):
+    """The schedule `modes` is active in the modes away and shut, and `always` all the time."""
+
+    def active(self, schedule: str, at_us: int, mode: str | None) -> bool:  # noqa: ARG002 - the same at each time
+        return schedule == "always" or mode in ("away", "shut")
+
+
 def crowd(count: int, at_s: float = 0.0) -> STORY:
     return [enters(at_s + number, number) for number in range(1, count + 1)]
 
@@ -89,6 +96,7 @@ CASES: dict[str, tuple[RuleDefinition, STORY, list[float]]] = {
         [1],
     ),
     "an event out of order": (replace(ENTERS, cooldown_s=10), [enters(5), enters(4, 2)], [5]),
+    "an event out of order, without a cool-down": (ENTERS, [enters(5), enters(4, 2)], [5, 4]),
     # stays
     "a stay that is long enough": (STAY, [enters(0), 100.0], [60]),
     "and one that is not": (STAY, [enters(0), leaves(59, dwell_s=59), 100.0], []),
@@ -105,6 +113,11 @@ CASES: dict[str, tuple[RuleDefinition, STORY, list[float]]] = {
     ),
     "two at a time": (STAY, [enters(0), enters(5, 2), leaves(40), 90.0], [65]),
     "a stay after a cool-down": (replace(STAY, cooldown_s=100), [enters(0), enters(5, 2), 300.0], [60, 160]),
+    "one at a time after each cool-down": (
+        replace(STAY, cooldown_s=100),
+        [enters(0), enters(5, 2), enters(6, 3), 400.0],
+        [60, 160, 260],
+    ),
     "one that is over when the cool-down ends": (
         replace(STAY, cooldown_s=100),
         [enters(0), enters(5, 2), leaves(100, 2), 300.0],
