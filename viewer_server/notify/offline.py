@@ -105,6 +105,8 @@ class Offline:
                 return []
             told_us = typed.convert(_message(status), NodeStatus).published_us
             watch.since_us = set_down(node, told_us, now_us)
+            _, times = self._surroundings(node)  # since the outage before, mode and calendar may be others
+            watch.engine.change_times(times, watch.since_us)
             firings = watch.engine.offline(watch.since_us)
         firings += watch.engine.advance(now_us, seen=False)
         return [_alert(node, watch.since_us, firing) for firing in firings]

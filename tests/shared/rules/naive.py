@@ -19,8 +19,11 @@ FOREVER = 1 << 60
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens: an event, a frame without any, time without frames (`blind`), the frame after that
-    (`gap`), a restart, other zones that are paused, or another mode."""
+    """One thing that happens.
+
+    It is an event, a frame without any, time without frames (`blind`), the frame after that (`gap`), a
+    restart, other zones that are paused, or another mode.
+    """
 
     kind: str
     at_us: int
@@ -69,6 +72,7 @@ class Naive:
         self.day_start, self.zones = day_start, [one for one in zones if self._place(one)]
         self.cooldown, self.own = round(rule.cooldown_s * 1e6), round(rule.object_cooldown_s * 1e6)
         self.last: int | None = None
+        self.known: set[str] = set()  # what a run has been told of by the one before
         self.things: dict[tuple[int, int], int] = {}  # when each object was told of, by run and object
         self.first_ids: dict[tuple[int, int], int] = {}  # by run and track: under which id it came
 
@@ -175,8 +179,8 @@ class Naive:
         earlier = [one for one in conditions if one.run == run - 1]
         known = {one.about for one in earlier if one.told and one.open}
         if before[1] <= before[0] + CONFIRM_US:  # what the run before had not found again yet
-            known |= getattr(self, "known", set()) - {one.about for one in earlier}
-        self.known: set[str] = known
+            known |= self.known - {one.about for one in earlier}
+        self.known = known
         for about in known:
             first = next((one for one in conditions if one.run == run and one.about == about), None)
             if first and first.seen[0][0] <= start + CONFIRM_US:
@@ -234,9 +238,7 @@ class Naive:
     ) -> dict[tuple[str, int], int]:
         """What meets the condition now: a place or problem and an object, with the object's track."""
         when = self.when
-        mine = {
-            key: one for key, one in stays.items() if not when.classes or one[1] in when.classes
-        }
+        mine = {key: one for key, one in stays.items() if not when.classes or one[1] in when.classes}
         if when.trigger == "problem":
             return {(one, 0): 0 for one in problems if not when.problems or one in when.problems}
         if when.trigger == "stay":

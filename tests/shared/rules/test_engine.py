@@ -303,6 +303,32 @@ def test_what_is_so_counts_for_a_new_rule_from_its_beginning() -> None:
     ]
 
 
+@pytest.mark.parametrize(("schedule", "again"), [("modes", [310]), ("always", [])])
+def test_a_schedule_goes_on_from_one_of_its_modes_to_another(schedule: str, again: list[float]) -> None:
+    first = Times(timetable=Modes(), mode="away", mode_since_us=us(0))
+    engine = Engine({"r": replace(ENTERS, schedule=schedule, first_of="schedule")}, SCENE, first)
+    assert times(play(engine, [enters(10)])) == [10]
+    engine.change_times(replace(first, mode="shut", mode_since_us=us(100)), us(100))
+    assert play(engine, [enters(110, 2)]) == []
+    engine.change_times(replace(first, mode="home", mode_since_us=us(200)), us(200))
+    engine.change_times(replace(first, mode="away", mode_since_us=us(300)), us(300))
+    assert times(play(engine, [enters(310, 3)])) == again
+
+
+def test_an_alert_says_how_many_there_were_until_somebody_left() -> None:
+    engine = Engine({"r": CROWD}, SCENE)
+    play(engine, crowd(3))
+    [one] = engine.feed(leaves(13.05, 1))  # between two frames
+    assert (times([one]), one.count) == ([13], 3)
+
+
+def test_a_problem_that_lasts_counts_for_a_new_rule_from_its_beginning() -> None:
+    engine = Engine({}, SCENE)
+    play(engine, [event("problem_started", 10, problem="covered"), 100.0])
+    engine.redefine({"blind": BLIND}, SCENE)
+    assert times(play(engine, [100.5, 200.0])) == [105]
+
+
 def test_a_rule_that_only_gets_other_words_goes_on() -> None:
     engine = Engine({"r": CROWD}, SCENE)
     play(engine, [*crowd(3), 30.0])

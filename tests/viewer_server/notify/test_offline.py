@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from shared.rules.scene import Times
+from shared.schedules.timetable import Timetable
+from shared.wire.messages import CalendarDefinition, ModeDefinition, ScheduleDefinition
 from tests.viewer_server.wire import COMMON, received, status
 from viewer_server.live.hub import Hub
 from viewer_server.live.state import State
@@ -38,11 +40,12 @@ class Watched:
             "status": status(),
         }
         self.alerts: list[KeptAlert] = []
+        self.times = Times()
         self.restart()
 
     def restart(self) -> None:
         self.hub = Hub(State("darner/v1"), 1, {})
-        self.offline = Offline(self.hub, lambda: self.connected, lambda _: ("Shop", Times()))
+        self.offline = Offline(self.hub, lambda: self.connected, lambda _: ("Shop", self.times))
         for message in self.retained.values():
             self.hub.handle(message)
         self.wait(SETTLES_US)
@@ -83,6 +86,22 @@ def test_a_restart_neither_repeats_nor_swallows_an_alert(store: AlertStore) -> N
     watched.restart()
     watched.wait(2 * MINUTE)
     assert {one.event_id for one in watched.alerts} == {first.event_id}
+
+
+def test_a_later_outage_goes_by_the_mode_of_its_time(store: AlertStore) -> None:
+    watched = Watched(store, schedule="nobody")
+    calendar = CalendarDefinition(
+        timezone="UTC",
+        modes={"home": ModeDefinition(), "away": ModeDefinition()},
+        schedules={"nobody": ScheduleDefinition(modes=("away",))},
+    )
+    for mode, alerts in [("home", 0), ("away", 1)]:
+        watched.times = Times(timetable=Timetable(calendar), mode=mode)
+        watched.say("offline")
+        watched.wait(2 * MINUTE)
+        assert len(watched.alerts) == alerts
+        watched.say("online")
+        watched.wait(MINUTE)
 
 
 @pytest.mark.parametrize(
