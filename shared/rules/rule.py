@@ -77,7 +77,9 @@ class Rule:
         self.last_us = known.last_us if known else None
         self.restored: set[Key] = {(one, 0) for one in known.told} if known else set()
         self.begun: dict[Key, Begun] = {}
-        self.told: set[Key] = set(self.restored) if when.trigger == "count" else set()
+        self.told: set[Key] = set()
+        if when.trigger == "count":  # its window says whether there have been fewer since
+            self.told, self.restored = self.restored, set()
         self.window: deque[int] = deque(known.window if known else (), maxlen=min(self.least, WINDOW))
         self.objects: OrderedDict[int, int] = OrderedDict()
         self.forgotten = 0

@@ -378,6 +378,14 @@ def test_a_restart_repeats_nothing_and_swallows_nothing(case: str) -> None:
     assert times(play(restarted(engine, {"r": wanted}), after)) == expected
 
 
+def test_two_restarts_in_a_row_swallow_no_count() -> None:
+    engine = Engine({"r": COUNT}, SCENE)
+    play(engine, [crosses(1), crosses(2), crosses(3)])
+    engine = restarted(engine, {"r": COUNT})
+    play(engine, [crosses(30)])
+    assert times(play(restarted(engine, {"r": COUNT}), [crosses(31), crosses(32)])) == [32]
+
+
 def test_another_condition_remembers_nothing() -> None:
     engine = Engine({"r": replace(ENTERS, first_of="day")}, SCENE)
     play(engine, [enters(1)])
