@@ -10,13 +10,16 @@ import base64
 import binascii
 import hashlib
 import hmac
+import html
 import http.client
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -36,6 +39,7 @@ ANSWER_BYTES = 4096
 SHOWN = 160
 """Characters of an answer that are shown."""
 LONGEST_WAIT_S = 3600.0
+_TAG = re.compile(r"<[^<>]*>")
 _RECEIVER = {401, 403, 404, 405, 407, 408, 410, 425, 429}
 """Statuses of 400 to 499 that say something about the receiver, not about this message."""
 
@@ -64,22 +68,31 @@ class Webhook:
         self._context = _context(key, settings.ca_file) if self._tls else None
 
     def send(self, parcel: Parcel) -> Answer:
-        """Make one attempt; it ends within the target's timeout, but for the search of the host's address."""
-        body = self._body(parcel)
-        cut = _Cut(self._settings.timeout_s)
+        """Make one attempt; it ends within the target's timeout, but for the search of the host's address.
+
+        A receiver that finds the message too large gets it without its picture: words are better than none.
+        """
+        cut, note = _Cut(self._settings.timeout_s), ""
         try:
             with cut:
-                status, wait, said = self._exchange(cut, body, self._headers(parcel.message_id, body))
+                answer = self._exchange(cut, parcel)
+                if answer[0] == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE and self._has_picture(parcel):
+                    answer = self._exchange(cut, replace(parcel, jpeg=None))
+                    note = ", without the picture, which was too large for it"
         except (OSError, http.client.HTTPException, ValueError) as error:
             if cut.is_over:
                 return Answer(delivered=False, detail=f"no answer within {self._settings.timeout_s:g} s")
             return Answer(delivered=False, detail=_reason(error))
-        return _judged(status, wait, said)
+        judged = _judged(*answer)
+        return replace(judged, detail=judged.detail + note) if judged.delivered else judged
+
+    def _has_picture(self, parcel: Parcel) -> bool:
+        return parcel.jpeg is not None and self._settings.picture
 
     def _body(self, parcel: Parcel) -> bytes:
         data = parcel.described()
         picture = None
-        if parcel.jpeg is not None and self._settings.picture:
+        if parcel.jpeg is not None and self._has_picture(parcel):
             picture = {"content_type": "image/jpeg", "base64": base64.b64encode(parcel.jpeg).decode()}
         kind = "test" if parcel.test else "alert"
         return orjson.dumps(
@@ -101,8 +114,10 @@ class Webhook:
             headers["Authorization"] = f"Bearer {self._token}"
         return headers
 
-    def _exchange(self, cut: _Cut, body: bytes, headers: dict[str, str]) -> tuple[int, str | None, bytes]:
+    def _exchange(self, cut: _Cut, parcel: Parcel) -> tuple[int, str | None, bytes]:
         """Status, Retry-After and the begin of the answer's body."""
+        body = self._body(parcel)
+        headers = self._headers(parcel.message_id, body)
         connection = http.client.HTTPConnection(self._host, self._port, timeout=self._settings.timeout_s)
         try:
             sock = socket.create_connection((self._host, self._port), self._settings.timeout_s)
@@ -223,7 +238,7 @@ def _context(key: str, ca_file: str | None) -> ssl.SSLContext:
 
 
 def _judged(status: int, wait: str | None, said: bytes) -> Answer:
-    text = "".join(c if c.isprintable() else " " for c in said.decode(errors="replace")).strip()
+    text = _readable(said)
     try:
         phrase = http.HTTPStatus(status).phrase
     except ValueError:
@@ -242,6 +257,14 @@ def _judged(status: int, wait: str | None, said: bytes) -> Answer:
         wait_s=min(asked, LONGEST_WAIT_S) if asked is not None else None,
         receivers_fault=status >= 500 or status < 400 or status in _RECEIVER,
     )
+
+
+def _readable(said: bytes) -> str:
+    """An answer in one line of printable text; of a page in HTML, the words."""
+    text = said.decode(errors="replace")
+    if text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
+        text = html.unescape(_TAG.sub(" ", text))
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _reason(error: Exception) -> str:

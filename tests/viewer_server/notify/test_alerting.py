@@ -134,16 +134,34 @@ def test_what_waits_survives_a_restart_and_arrives_once_in_order_and_late(tmp_pa
         wait_until(lambda: rig.states() == ["delivered"] * 4)
 
 
+def test_a_receiver_that_finds_a_picture_too_large_gets_the_alert_without_it(tmp_path: Path) -> None:
+    def fussy(handler: Any, said: dict[str, Any]) -> None:
+        answer(413 if said["data"]["picture"] else 204)(handler, said)
+
+    with receiving(behave=fussy) as receiver, running(tmp_path, hook=target(receiver.url)) as rig:
+        rig.snapshot(7)
+        rig.add(alert(1, picture=True))
+        wait_until(lambda: rig.states() == ["delivered"])
+        assert [bool(said["data"]["picture"]) for _, said in receiver.got] == [True, False]
+        assert receiver.ids == ["n-b-1"] * 2
+        [delivery] = rig.listed()[0].deliveries
+        assert delivery.detail == "answered 204 No Content, without the picture, which was too large for it"
+
+
 @pytest.mark.parametrize(
     ("behave", "detail"),
     [
         (answer(500, b"no <b>luck</b>"), "answered 500 Internal Server Error: no <b>luck</b>"),
+        (
+            answer(503, b"<!DOCTYPE html>\n<p>at &nbsp;lunch</p>\n"),
+            "answered 503 Service Unavailable: at lunch",
+        ),
         (answer(302, Location="http://169.254.169.254/"), "answered 302 Found: it leads elsewhere"),
         (answer(401, SECRET.encode()), "answered 401 Unauthorized: whsec_***"),
         (receivers.drip, "no answer within 1 s"),
         (receivers.garbage, "answered something that is no HTTP"),
     ],
-    ids=["500", "redirect", "echoes the key", "hangs", "garbage"],
+    ids=["500", "a page", "redirect", "echoes the key", "hangs", "garbage"],
 )
 def test_a_receiver_that_fails_delays_no_other(tmp_path: Path, behave: receivers.Behave, detail: str) -> None:
     with receiving() as good, receiving(behave=behave) as bad:

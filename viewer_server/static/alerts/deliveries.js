@@ -20,7 +20,7 @@ export function deliveries({ id, deliveries: all }, changed) {
   const counts = new Map();
   for (const { state } of all) counts.set(state, (counts.get(state) ?? 0) + 1);
   const text = all.length === 1 ? `${all[0].target}: ${STATES[all[0].state]}`
-    : [...counts].map(([state, count]) => `${count} ${STATES[state]}`).join(", ");
+    : [...counts].map(([state, count]) => `${count} ${state === "waiting" && count > 1 ? "wait" : STATES[state]}`).join(", ");
   const waits = all.some(({ state }) => state !== "delivered");
   const note = element("p", { class: "quiet", role: "status" });
   const send = async (/** @type {"retry" | "drop"} */ what, /** @type {string} */ target) => {
