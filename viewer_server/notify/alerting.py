@@ -35,6 +35,8 @@ AGAIN_S = 1.0
 """After what time the file of alerts is tried again."""
 PRUNE_S, PRUNES = 30.0, 20
 """How often what is too much is looked for, and how many parts of it are deleted at once."""
+TURN_S = 0.005
+"""How long the file is left to those that send, between two parts of a flood that is taken over."""
 END_S = 1.0
 
 
@@ -220,7 +222,7 @@ class Alerting:
         if not self._is_open:
             return
         while self._take_over() and not self._stopping:
-            continue
+            time.sleep(TURN_S)
         if self._offline is not None:
             self._made += self._offline.look(now_us(), self._store.outage, self._store.end_outage)
             if self._made:

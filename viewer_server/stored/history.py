@@ -306,7 +306,7 @@ class History:
         opened.db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         opened.ledger.event(event.node, len(payload))
         if event.type == "alert":
-            self.handover.add(opened.db, payload, wall_us)
+            self.handover.add(opened.db, payload, wall_us, event.node)
         return True
 
     def _failed(self, error: sqlite3.Error | None) -> None:
