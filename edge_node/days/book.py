@@ -162,6 +162,8 @@ class CameraDays:
         start_us = self._day_start(at_us)
         for name, place in self._places.items():
             since_us = place.counters.since_us
+            if place.latest_us > at_us + BACK_US:  # that was counted while the clock was wrong
+                place.latest_us = at_us
             if since_us < start_us:
                 # Events that were counted after this start are of a day that began at another time.
                 place.begin(start_us if place.latest_us < start_us else max(at_us, place.latest_us + 1))

@@ -136,6 +136,16 @@ def test_other_starts_of_the_day_begin_now_where_events_of_the_new_day_were_coun
     assert facts(one) == (utc_day(NOON) + DAY, 0, 0)
 
 
+def test_a_clock_that_was_years_ahead_for_a_while_moves_no_later_day() -> None:
+    ahead = NOON + 1000 * DAY
+    one = book()
+    one.cameras["c"].count([entered(ahead)], ahead)
+    one.cameras["c"].count([entered(NOON + HOUR)], NOON + HOUR)
+    midnight = utc_day(NOON) + DAY
+    one.cameras["c"].count([entered(midnight + SECOND)], midnight + SECOND)
+    assert facts(one) == (midnight, 1, 0)
+
+
 @pytest.mark.parametrize(
     ("day", "length_h"),
     [("2026-03-28", 24), ("2026-03-29", 23), ("2026-10-25", 25), ("2026-10-26", 24)],
