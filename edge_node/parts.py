@@ -163,9 +163,8 @@ class Parts:
 
     def announce_calendar(self) -> None:
         """Publish calendar and mode, now and whenever they change."""
-        saying = Saying(self.composer.head, self.retain)
         self.calendar.follow(self.alerts, self.rules, self.days)
-        self.calendar.keeper.listen(saying.say)
+        self.calendar.keeper.listen(self._saying.say)
         self.calendar.keeper.listen(lambda now: self.homeassistant.set_modes(now.calendar.modes))
 
     def retain(self, topic: topics.Topic, payload: bytes) -> None:
@@ -273,11 +272,13 @@ class Parts:
     def _build_homeassistant(self) -> None:
         vitals = self.monitor.read()
         warm = [vitals.temperatures_c, *(gpu.temperature_c is not None for gpu in vitals.gpus)]
+        self._saying = Saying(self.composer.head, self.retain)
         self.homeassistant = HomeAssistant(
             self.client,
             with_definitions(self._config, self.definitions),
             thermometer=any(warm),
             rules=self.rules.rules,
+            say_mode=lambda: self.calendar.keeper.show(self._saying.say_mode),
         )
         self.homeassistant.set_modes(self.calendar.now.calendar.modes)
 

@@ -75,6 +75,12 @@ class Saying:
             self._said = now.version
             calendar = messages.Calendar(**self._head(), **vars(now.calendar), version=now.version)
             self._publish(topics.CALENDAR, messages.encode(calendar))
+        self.say_mode(now)
+
+    def say_mode(self, now: Now) -> None:
+        """Publish the mode, also if it has not changed; a node without a calendar has none."""
+        if not now.version:
+            return
         mode = messages.ModeState(
             **self._head(),
             mode=now.mode,

@@ -107,6 +107,11 @@ class Keeper:
             self._listeners.append(listener)
             listener(self._now)
 
+    def show(self, listener: Callable[[Now], None]) -> None:
+        """Have `listener` called once, in its turn among what is said of changes; it must not wait either."""
+        with self._lock:
+            listener(self._now)
+
     def save(self, calendar: CalendarDefinition, replacing: int) -> Now:
         """Replace the calendar for good.
 

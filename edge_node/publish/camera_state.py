@@ -218,9 +218,12 @@ class CameraState:
     def _stand_still(self, item: Analysed | None, paused: Paused) -> None:
         """Publish the pauses and days that began or ended since the last frame.
 
-        Where a pause did, nobody is seen inside any more.
+        Where a pause did, nobody is seen inside any more, and of a camera off schedule nobody is seen at all.
         """
         with self._lock:
+            if paused.every == "schedule" and item is not None and any(self._classes.values()):
+                self._counted, self._classes = item, dict.fromkeys(self._classes, 0)
+                self._say_count(item.frame.captured_ns // 1000)
             for name, definition in self._defined.items():
                 numbers = self._standing.get(name) or self._numbers.get(name, (None, 0.0))[0]
                 numbers = numbers or _nothing(name, definition)

@@ -84,6 +84,19 @@ def test_an_alert_fires_its_trigger_and_its_entity_with_its_words(site: Site) ->
     assert [one["event_id"] for one in said] == [last["event_id"]]
 
 
+def test_a_calendar_with_other_modes_is_shown_with_the_one_that_holds(site: Site) -> None:
+    calendar = site.recorder.last[f"{NODE}/calendar"].body
+    assert calendar is not None
+    calendar = {key: calendar[key] for key in ("version", "timezone", "location", "day_starts")}
+    version = calendar.pop("version")
+    others = {"modes": {"open": {}, "closed": {}}, "schedules": {"indoors": {"modes": ["open"]}}}
+    assert site.ask("calendar.set", version=version, calendar=calendar | others)["error"] is None
+    wait_until(lambda: mode(site) == "open", SETTLES_WITHIN_S)
+    assert entity(site, MODE)["attributes"]["options"] == ["open", "closed"]
+    choose(site, "closed")
+    choose(site, "open")
+
+
 def test_rules_and_modes_that_go_take_their_entities_along(site: Site) -> None:
     rules = site.recorder.last[f"{NODE}/rules"].body
     calendar = site.recorder.last[f"{NODE}/calendar"].body

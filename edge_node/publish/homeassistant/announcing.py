@@ -49,6 +49,7 @@ class HomeAssistant:
         rules: The node's rules; None: it has none yet.
         clock: Monotonic seconds.
         quiet_s: The least time between two messages about a device, seconds.
+        say_mode: Publishes the mode once more. Home Assistant ignores one that comes before its options.
 
     Raises:
         ConfigError: `homeassistant.prefix` cannot begin a topic.
@@ -63,8 +64,10 @@ class HomeAssistant:
         rules: Mapping[str, RuleDefinition] | None = None,
         clock: Callable[[], float] = time.monotonic,
         quiet_s: float = QUIET_S,
+        say_mode: Callable[[], None] = lambda: None,
     ) -> None:
         self._client, self._thermometer, self._clock, self._quiet_s = client, thermometer, clock, quiet_s
+        self._say_mode = say_mode
         self._prefix = check_prefix(config.homeassistant.prefix, "homeassistant.prefix")
         self._node = config.node
         self._nothing = topics.RESPONSE.path(config.mqtt.prefix, node=config.node, command="gone")
@@ -82,6 +85,8 @@ class HomeAssistant:
         """Topics of devices that have changed so soon after their last message that the next one waits."""
         self._leaving: list[str] = []
         self._due: float | None = None
+        self._offered: list[str] = []  # the modes in the last message about the node
+        self._mode_due: float | None = None
         self._birth = f"{self._prefix}/status"
 
     def announce(self) -> None:
@@ -138,6 +143,10 @@ class HomeAssistant:
                 waiting, self._waiting = self._waiting, []
                 for path in waiting:
                     self._say(path)
+        if self._mode_due is not None and self._clock() >= self._mode_due:
+            with self._lock:
+                self._mode_due = None
+            self._say_mode()  # not under the lock: who says it may hold its own when it calls `set_modes`
         if self._due is None or self._clock() < self._due:
             return
         with self._lock:
@@ -208,6 +217,9 @@ class HomeAssistant:
             self._gone[path] = gone
         else:
             self._gone.pop(path, None)
+        if gone and self._clock() < self._said_s.get(path, -math.inf) + self._quiet_s:
+            # At once, before topics are cleared: an empty message is an error of each template that reads it.
+            self._say(path, at_once=True)
         self._say(path)
 
     def _say(self, path: str, *, at_once: bool = False) -> None:
@@ -230,6 +242,8 @@ class HomeAssistant:
         self._said_s[path] = self._clock()
         payload = fitting(payload, path, self._client.room(path))
         self._client.set_state(topics.DISCOVERY, path, orjson.dumps(payload))
+        if path == self._node_path() and self._offered != list(self._modes):
+            self._offered, self._mode_due = list(self._modes), self._clock() + self._quiet_s
 
     def _later(self, path: str) -> None:
         if path not in self._leaving:

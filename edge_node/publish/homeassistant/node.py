@@ -107,10 +107,14 @@ def node_device(
 
 
 def _add_mode(components: Components, config: EdgeConfig, modes: Mapping[str, ModeDefinition]) -> None:
-    """Add the choice of the mode. Automations name its options, so these are identifiers, not names."""
+    """Add the choice of the mode. Automations name its options, so these are identifiers, not names.
+
+    A mode that is no option is an error in Home Assistant's log: it may come before the options do.
+    """
     prefix, node = config.mqtt.prefix, config.node
     topic = topics.MODE.path(prefix, node=node)
-    said = {**state(topic, "{{ value_json.mode }}"), **attributes(topic, _NEXT)}
+    known = f"{{{{ value_json.mode if value_json.mode in {list(modes)} }}}}"
+    said = {**state(topic, known), **attributes(topic, _NEXT)}
     choose: Keys = {
         "options": list(modes),
         "command_topic": topics.REQUEST.path(prefix, node=node, command="mode.set"),

@@ -262,6 +262,31 @@ def test_a_count_is_said_once_a_second_where_it_has_changed_and_the_last_is_neve
         assert counts() == [(0, {CLASSES[0]: 0})], "a class that was seen stays"
 
 
+def test_of_a_camera_off_schedule_nobody_is_counted_until_it_gives_frames_again(broker: Mosquitto) -> None:
+    def counts() -> list[int]:
+        return [
+            messages.decode(messages.CountState, body).total for name, body in said.since() if name == "count"
+        ]
+
+    with saying(broker, "rest") as said:
+        said.announce()
+        said.state.camera_status("street", "streaming")
+        said.saw(objects=2)
+        assert counts() == [0, 2]
+        said.paused = Paused("covered")
+        said.attend(IDLE_S)
+        assert counts() == [], "the camera still looks"
+        said.paused = Paused("schedule")
+        said.attend(IDLE_S)
+        said.attend(IDLE_S)
+        assert counts() == [0]
+        said.paused = NOTHING
+        said.attend(IDLE_S)
+        said.saw(objects=2)
+        said.attend(IDLE_S)
+        assert counts() == [2]
+
+
 def test_live_settings_are_said_when_anybody_has_changed_them(broker: Mosquitto) -> None:
     with saying(broker, "live") as said:
         said.announce()

@@ -216,6 +216,43 @@ def test_what_changes_soon_waits_because_home_assistant_would_skip_it(broker: Mo
         assert ha.now()[box]["components"]["mode"]["options"] == ["away"]
 
 
+def test_what_goes_soon_goes_before_its_topic_is_cleared(broker: Mosquitto) -> None:
+    prefix, now = "ha-cleared", [0.0]
+    street = f"{prefix}/device/box/street/config"
+    settings = {"enabled": True, "prefix": prefix}
+    with (
+        reading(broker, prefix) as ha,
+        announcing(broker, config(homeassistant=settings), lambda: now[0], 3.0) as node,
+    ):
+        wait_until(lambda: "zone-all-count" in whole(ha.now().get(street, {"components": {}})))
+        node.discovery.update(config({"zones": {}}, homeassistant=settings))
+        wait_until(lambda: "zone-all-count" not in whole(ha.now()[street]))
+        # Home Assistant may have skipped that, so it comes once more.
+        node.client.publish(topics.EVENTS, street, b"{}")
+        wait_until(lambda: ha.now()[street] == {})
+        now[0] += 3.1
+        node.discovery.attend()
+        wait_until(lambda: ha.now()[street] != {})
+
+
+def test_the_mode_is_said_again_once_home_assistant_has_its_options(broker: Mosquitto) -> None:
+    now, said = [0.0], []
+    settings = config(homeassistant={"enabled": True, "prefix": "ha-mode"})
+    with Client(MqttSettings(url=broker.url), name="edge") as client:
+        discovery = HomeAssistant(
+            client, settings, clock=lambda: now[0], say_mode=lambda: said.append(now[0])
+        )
+        discovery.announce()
+        for at, modes in ((10.0, ("home", "away")), (11.0, ("open", "closed")), (30.0, ("open", "closed"))):
+            now[0] = at
+            discovery.set_modes(dict.fromkeys(modes, ModeDefinition()))
+            for _ in range(8):
+                discovery.attend()
+                now[0] += 1
+    # The second comes too soon after the first to be announced before 13.0.
+    assert said == [13.0, 16.0]
+
+
 def test_home_assistants_start_is_answered(broker: Mosquitto) -> None:
     prefix = "ha-birth"
     settings = config(homeassistant={"enabled": True, "prefix": prefix})

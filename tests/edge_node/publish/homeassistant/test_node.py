@@ -77,6 +77,7 @@ def test_the_mode_is_shown_with_what_comes_next_and_can_be_chosen() -> None:
     said = {"mode": "home", "since_us": 0, "by_hand": True}
     said |= {"next_mode": "away", "next_change_us": 3_600_000_000}
     assert state("mode", json.dumps(said).encode()) == "home"
+    assert state("mode", json.dumps(said | {"mode": "closed"}).encode()) == "", "its option has not come yet"
     assert mode["options"] == ["home", "away"], "automations name them, so a new name must not change them"
     about = json.loads(rendered(mode["json_attributes_template"], json.dumps(said).encode()))
     assert about == {
