@@ -25,6 +25,9 @@ from shared.wire.messages import (
 )
 from tests.browser.answering import AnsweringEdge
 
+PREFIX = "schedules/v1"
+"""The topics' beginning on the broker that all tests share."""
+
 
 class CalendarEdge(AnsweringEdge):
     """One node with the camera "yard", a calendar once it has one, and a camera that can be at fault.

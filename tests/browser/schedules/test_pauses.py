@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import expect
 
 from shared.wire.messages import PauseReason, ZoneDefinition, ZoneState, now_us
 from tests.browser.conftest import CheckPage, OpenPage
 from tests.browser.lived import CAMERA, HOUR_US, NODE, Past
-from tests.browser.schedules.calendars import CalendarEdge
+from tests.browser.schedules.calendars import PREFIX, CalendarEdge
+from tests.conftest import Mosquitto
 from tests.viewer_server.process import ViewerProcess
 
 SQUARE = ((0.1, 0.5), (0.6, 0.45), (0.7, 0.95), (0.05, 0.9))
@@ -24,7 +24,7 @@ def told(at_us: int, paused: PauseReason | None) -> ZoneState:
 
 
 def test_a_pause_is_a_band_with_its_reason_and_no_zero(
-    own_broker: Any, edge: CalendarEdge, open_page: OpenPage, accessible: CheckPage, tmp_path: Path
+    broker: Mosquitto, edge: CalendarEdge, open_page: OpenPage, accessible: CheckPage, tmp_path: Path
 ) -> None:
     now = now_us()
     with Past(tmp_path / "h.db") as past:
@@ -38,7 +38,8 @@ def test_a_pause_is_a_band_with_its_reason_and_no_zero(
         for hours, reason in spans:
             past.hear(told(int(now - hours * HOUR_US), reason))
         past.hear(told(now, None))
-    with ViewerProcess(own_broker.url, tmp_path, f"history.path={past.path}") as viewer:
+    keys = f"history.path={past.path}", f"mqtt.prefix={PREFIX}"
+    with ViewerProcess(broker.url, tmp_path, *keys) as viewer:
         edge.begin({"square": ZoneDefinition(polygon=SQUARE)})
         viewer.wait(cameras=1)
         page = open_page(f"{viewer.url}/analytics?range=24h", expect_errors=True)  # no node has a heatmap

@@ -19,7 +19,8 @@ from shared.wire.messages import (
 )
 from tests.browser.conftest import CheckPage, OpenPage
 from tests.browser.edit.editing import PHONE, button
-from tests.browser.schedules.calendars import CalendarEdge
+from tests.browser.schedules.calendars import PREFIX, CalendarEdge
+from tests.conftest import Mosquitto
 from tests.viewer_server.fake_edge import FakeEdge
 from tests.viewer_server.process import ViewerProcess
 
@@ -147,13 +148,14 @@ def test_who_saves_second_sees_the_conflict(schedules: Any, edge: CalendarEdge, 
 
 
 def test_an_older_node_and_one_that_is_offline_change_nothing(
-    schedules: Any, edge: CalendarEdge, own_broker: Any
+    schedules: Any, edge: CalendarEdge, broker: Mosquitto
 ) -> None:
     page = schedules(CALENDAR)
-    with FakeEdge(own_broker.url, node="old") as old:
+    with FakeEdge(broker.url, node="old", prefix=PREFIX) as old:
         old.announce("attic")
         expect(page.locator("[data-node='old']")).to_contain_text("knows no schedules", timeout=10_000)
         expect(page.locator("[data-node='old'] button")).to_have_count(0)
+        old.client.clear_state(PREFIX)
     edge.announce("yard", online=False)
     expect(page.locator("[data-key='test change']")).to_have_count(0, timeout=10_000)
     expect(page.locator("[data-mode='away']")).to_be_disabled()

@@ -30,6 +30,7 @@ LEARNT_S = 20.0
 WIDTH, HEIGHT = 480, 360
 
 
+@functools.cache
 def yard(seed: int = 3) -> U8:
     """A place with houses, windows and paths, as a drawing."""
     random = np.random.default_rng(seed)
@@ -44,8 +45,9 @@ def yard(seed: int = 3) -> U8:
 
 @functools.cache
 def film() -> Film:
-    """The yard, and people who walk through it."""
-    return still(yard(), [yard(9)[: 60 + 10 * n, : 25 + 5 * n] for n in range(3)], 1)
+    """The yard, and people who walk through it; every test sees the same pictures, which are made once."""
+    walkers = [yard(9)[: 60 + 10 * n, : 25 + 5 * n] for n in range(3)]
+    return functools.lru_cache(maxsize=256)(still(yard(), walkers, 1))
 
 
 @functools.cache
