@@ -29,6 +29,10 @@ ZONES = [
     ("America/Nuuk", date(2027, 10, 31)),
     ("Pacific/Apia", date(2011, 12, 30)),
     ("Asia/Kathmandu", date(2028, 2, 29)),
+    ("Africa/Cairo", date(2027, 4, 30)),
+    ("Antarctica/Troll", date(2027, 10, 31)),
+    ("Asia/Pyongyang", date(2018, 5, 5)),
+    ("Pacific/Kwajalein", date(1993, 8, 21)),
 ]
 _BEFORE, _AFTER = 4, 4
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
