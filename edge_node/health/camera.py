@@ -235,9 +235,9 @@ class CameraHealth:
 
     def _covers(self, seen: Glance, usual: Usual, like: Likeness) -> bool:
         """Whether something hides the view; nothing of it is to be seen."""
-        if self._courses["covered"].active:
-            return True
         plain = float(seen.means.std()) < min(0.3 * usual.relief, 12.0)
+        if self._courses["covered"].active:  # until something shows, be it another view
+            return plain or like.lost_dull >= 0.4
         if like.lost_dull < 0.6 and not plain:
             return False
         if self._courses["covered"].turning:

@@ -77,6 +77,17 @@ def test_a_fault_is_noticed_in_time_and_its_end_too(name: str) -> None:
     assert health.problems == ()
 
 
+def test_a_camera_that_is_moved_under_a_cover_is_known_to_be_moved_once_it_is_gone() -> None:
+    hand = FAULTS["a hand"][1]
+
+    def under(image: U8, t: float, random: np.random.Generator) -> U8:
+        return hand(image, t, random) if t < 8 else moved(image, 0.1)
+
+    course, health = judge(changed(under), LEARNT_S + 18, copy.deepcopy(learnt()), LEARNT_S)
+    assert [one for _, one in course.started] == ["covered", "moved"]
+    assert [one.problem for one in health.problems] == ["moved"]
+
+
 @pytest.mark.parametrize("name", ORDINARY)
 def test_what_is_ordinary_is_no_fault(name: str) -> None:
     course, _ = judge(changed(ORDINARY[name]), LEARNT_S + 30, copy.deepcopy(learnt()), LEARNT_S)
