@@ -5,17 +5,15 @@ The latest change wins: a saved calendar stays until that of the configuration c
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import logging
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import orjson
 
+from edge_node.config.changes import hash_of
 from shared import typed
 from shared.definitions.calendar import refuse_nonsense
 from shared.errors import ConfigError, ConflictError, OutputError
@@ -49,7 +47,7 @@ class CalendarStore:
     def __init__(self, path: Path | None, configured: CalendarDefinition) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._configured = _hash(configured)
+        self._configured = hash_of(configured)
         saved = _read(path)
         if saved is not None and saved.configured == self._configured:
             self._current: Versioned = saved
@@ -92,7 +90,7 @@ class CalendarStore:
             OutputError: The file cannot be written; nothing was changed.
         """
         with self._lock:
-            before, self._configured = self._configured, _hash(calendar)
+            before, self._configured = self._configured, hash_of(calendar)
             if self._configured == before:
                 return False
             try:
@@ -113,23 +111,6 @@ class CalendarStore:
                 ) from None
         self._current = new
         return new
-
-
-def _hash(calendar: CalendarDefinition) -> str:
-    return hashlib.sha256(orjson.dumps(_told(calendar))).hexdigest()
-
-
-def _told(value: Any) -> Any:
-    """What differs from the defaults: a new key in an upgrade must not make what is saved outdated."""
-    if dataclasses.is_dataclass(value):
-        return {
-            item.name: _told(getattr(value, item.name))
-            for item in dataclasses.fields(value)
-            if getattr(value, item.name) != item.default
-        }
-    if isinstance(value, dict):
-        return {name: _told(one) for name, one in value.items()}
-    return [_told(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _read(path: Path | None) -> _Saved | None:

@@ -5,18 +5,18 @@ The latest change wins: saved rules stay until those of the configuration change
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import orjson
 from msgspec import Meta
 
+from edge_node.config.changes import hash_of
 from shared import limits, typed
 from shared.errors import ConfigError, ConflictError, OutputError
 from shared.files import PRIVATE, make_private, set_aside, write_whole
@@ -56,12 +56,12 @@ class RuleStore:
         self._path, self._lock = path, threading.Lock()
         self.current = _read(path)
         self._configured = self.current.configured
-        if self.current.version and self.current.configured == _hash(configured):
+        if self.current.version and self.current.configured == hash_of(configured):
             log.info("using the rules saved over MQTT or before (version %d)", self.current.version)
         elif self.current.version or configured:
             self.configure(configured)
         else:
-            self._configured = _hash(configured)
+            self._configured = hash_of(configured)
 
     def save(self, rules: Mapping[str, RuleDefinition], replacing: int) -> SavedRules:
         """Replace the rules, and keep the new ones.
@@ -95,7 +95,7 @@ class RuleStore:
     def configure(self, rules: Mapping[str, RuleDefinition]) -> bool:
         """Use a configuration's rules, if they are not those of the last time; whether they are not."""
         with self._lock:
-            if (configured := _hash(rules)) == self._configured:
+            if (configured := hash_of(rules)) == self._configured:
                 return False
             self._configured = configured
             new = SavedRules(version=self.current.version + 1, rules=dict(rules), configured=configured)
@@ -109,18 +109,6 @@ class RuleStore:
     def _write(self, new: SavedRules) -> None:
         if self._path is not None:
             write_whole(self._path, orjson.dumps(new, option=orjson.OPT_INDENT_2), PRIVATE)
-
-
-def _hash(rules: Mapping[str, RuleDefinition]) -> str:
-    """A hash of what rules say, without fields at their defaults: later versions may have more of these."""
-    return hashlib.sha256(orjson.dumps({name: _said(rule) for name, rule in rules.items()})).hexdigest()
-
-
-def _said(value: Any) -> Any:
-    if not is_dataclass(value):
-        return value
-    said = {item.name: (getattr(value, item.name), item.default) for item in fields(value)}
-    return {name: _said(one) for name, (one, default) in said.items() if one != default}
 
 
 def _read(path: Path | None) -> SavedRules:

@@ -132,6 +132,18 @@ def parameters(kind: type[Q]) -> Q:
     return found
 
 
+def body(kind: type[Q]) -> Q:
+    """The request's JSON, checked.
+
+    Raises:
+        Refused: It does not fit.
+    """
+    try:
+        return typed.decode(flask.request.get_data(cache=False), kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(400, f"the body does not fit: {str(error)[:SAID]}") from None
+
+
 def jpeg(data: bytes) -> flask.Response:
     """A picture."""
     return flask.Response(data, content_type="image/jpeg")
@@ -139,8 +151,8 @@ def jpeg(data: bytes) -> flask.Response:
 
 def problem(status: int, detail: str, **headers: str) -> flask.Response:
     """An error as a JSON problem (RFC 9457)."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    answer = flask.Response(orjson.dumps(body), status, content_type="application/problem+json")
+    said = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    answer = flask.Response(orjson.dumps(said), status, content_type="application/problem+json")
     answer.headers.update(headers)
     return answer
 

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import flask
-import msgspec
 
-from shared import typed
 from shared.errors import ConfigError
-from viewer_server.api.endpoint import SAID, Endpoint, Refused
+from viewer_server.api.endpoint import Endpoint, Refused, body
 from viewer_server.api.schemas.common import Nothing
 from viewer_server.labelling.desk import Changed, Desk, Gone, Senseless
 from viewer_server.labelling.said import (
@@ -70,25 +68,18 @@ class Labelling:
 
     def label_decide(self, query: Nothing) -> LabelSaved:  # noqa: ARG002 - as every endpoint
         """Write it down."""
-        decision = _body(LabelDecision)
+        decision = body(LabelDecision)
         return _tried(lambda: self._desk.decide(decision))
 
     def label_delete(self, query: Nothing) -> LabelSaved:  # noqa: ARG002 - as every endpoint
         """Take it away."""
-        deletion = _body(LabelDeletion)
+        deletion = body(LabelDeletion)
         return _tried(lambda: self._desk.delete(deletion))
 
     def label_restore(self, query: Nothing) -> LabelSaved:  # noqa: ARG002 - as every endpoint
         """Bring it back."""
-        name = _body(LabelName).name
+        name = body(LabelName).name
         return _tried(lambda: self._desk.restore(name))
-
-
-def _body(kind: type[T]) -> T:
-    try:
-        return typed.decode(flask.request.get_data(cache=False), kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, f"the body does not fit: {str(error)[:SAID]}") from None
 
 
 def _tried(work: Callable[[], T]) -> T:

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import flask
-import msgspec
 
-from shared import typed
 from viewer_server.api.called import called
-from viewer_server.api.endpoint import SAID, Endpoint, Refused, jpeg
+from viewer_server.api.endpoint import Endpoint, Refused, body, jpeg
 from viewer_server.api.schemas.alerts import (
     AlertList,
     AlertQuery,
@@ -100,12 +98,12 @@ class Alerts:
 
     def retry_alert(self, query: Nothing, alert: str) -> dict[str, int]:  # noqa: ARG002
         """At one target, or at all."""
-        target = _body(TargetChoice).target
+        target = body(TargetChoice).target
         return {"changed": _tried(lambda: self._alerting.again(alert=_number(alert), target=target))}
 
     def drop_alert(self, query: Nothing, alert: str) -> dict[str, int]:  # noqa: ARG002
         """At one target, or at all."""
-        target = _body(TargetChoice).target
+        target = body(TargetChoice).target
         return {"changed": _tried(lambda: self._alerting.drop(alert=_number(alert), target=target))}
 
     def targets(self, query: Nothing) -> dict[str, Any]:  # noqa: ARG002
@@ -172,13 +170,6 @@ def _number(alert: str) -> int:
     if not _NUMBER.fullmatch(alert):
         raise Refused(400, "an alert is named by its number")
     return int(alert)
-
-
-def _body(kind: type[T]) -> T:
-    try:
-        return typed.decode(flask.request.get_data(cache=False), kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, f"the body does not fit: {str(error)[:SAID]}") from None
 
 
 def _tried(work: Callable[[], T]) -> T:
