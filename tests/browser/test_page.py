@@ -463,11 +463,11 @@ def test_the_page_can_be_used_with_a_keyboard_and_a_screen_reader(
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     names = []
-    for _ in range(9):
+    for _ in range(11):
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.closest('label, a')?.textContent.trim()"))
     assert names == [
-        "Darner", "Live", "Analytics", "Events", "Cameras", "System",
+        "Darner", "Live", "Analytics", "Events", "Alerts", "Schedules", "Cameras", "System",
         "yard", "Draw a counting line", "show tracks",
     ]  # fmt: skip
     page.keyboard.press("Space")

@@ -41,7 +41,7 @@ def test_a_pause_is_a_band_with_its_reason_and_no_zero(
     keys = f"history.path={past.path}", f"mqtt.prefix={PREFIX}"
     with ViewerProcess(broker.url, tmp_path, *keys) as viewer:
         edge.begin({"square": ZoneDefinition(polygon=SQUARE)})
-        viewer.wait(cameras=1)
+        viewer.wait(nodes=1)
         page = open_page(f"{viewer.url}/analytics?range=24h", expect_errors=True)  # no node has a heatmap
         panel = page.locator("[data-zone='square']")
         inside = panel.locator(".plot").first

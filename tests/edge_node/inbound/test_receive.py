@@ -193,6 +193,7 @@ def test_what_is_old_or_too_much_is_left_out_and_counted(broker: Mosquitto) -> N
             wait_until(
                 lambda: overview.processed["yard"]
             )  # silence is a frame, where it means that nobody is there
+            wait_until(lambda: copy.publisher.newest("yard") is not None)
             assert copy.publisher.newest("yard").tracks.track_id.tolist() == []  # type: ignore[union-attr]  # there is one
             for number in range(400):
                 moment = f"2026-01-01T00:00:{number // 10:02}.{number % 10}Z"

@@ -25,7 +25,7 @@ export class HealthNotice {
   #link;
   #text = element("div", { class: "wrong" });
   #more = element("p", { class: "quiet" });
-  #said = element("p", { class: "answered", role: "status", tabindex: -1 });
+  #said = element("p", { class: "mended", role: "status", tabindex: -1 });
   #buttons = {
     back: button("Put the zones back", () => this.onback?.()),
     right: button("This view is right", () => this.#accept()),
@@ -34,7 +34,7 @@ export class HealthNotice {
   #question = element("div", { class: "question", role: "group", "aria-label": "What is wrong with the picture" },
     element("div", {}, this.#text, this.#more, this.#bar));
   /** Beside the camera's state. */
-  mark = element("span", { class: "state", "data-state": "bad", hidden: "" });
+  mark = element("span", { class: "health", "data-state": "bad", hidden: "" });
   /** @type {(() => void) | undefined} Called when the zones are to be put back. */
   onback = undefined;
   root;
