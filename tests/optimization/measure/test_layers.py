@@ -40,6 +40,7 @@ def test_runs_that_warm_up_do_not_count_and_other_events_are_no_layers() -> None
     assert ops == {"conv": "Conv", "relu": "Relu"}
 
 
+@pytest.mark.timing
 def test_inspect_times_the_layers_of_a_real_network(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
