@@ -1,7 +1,7 @@
 """Combine what the processes of a test run measured, print it by wing, and fail below the floors.
 
-`make coverage` runs it after the tests; by itself: `python -m tests.coverage_by_wing`. `make test-training` runs
-it with `--learning` for the wings that need PyTorch, which `make coverage` has not.
+`make coverage` runs it after the tests; by itself: `python -m tests.coverage_by_wing`. `make test-training`
+runs it with `--learning` for the wings that need PyTorch, which `make coverage` has not.
 """
 
 from __future__ import annotations
