@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: help demo test coverage test-timing test-brokers test-integrations test-standards test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-fleet bench-accuracy soak docs site examples format kernels lock clean
+.PHONY: help demo test coverage test-long test-timing test-brokers test-integrations test-standards test-engines test-training test-images test-install test-homeassistant faults fuzz mutants check check-js bench bench-pipeline bench-fleet bench-accuracy soak docs site examples format kernels lock clean
 
 help:
 	@echo "make demo    broker, edge node and viewer on a real video (DEMO_SECONDS, DEMO_SOURCE, DEMO_MQTT_PORT, DEMO_HTTP_PORT)"
 	@echo "make test    all tests, with a real broker and a real browser, and what they reach (WORKERS=... side by side; ARGS=... for pytest, in one process)"
+	@echo "make test-long  the tests that take longest and seldom break, such as scoring and quantizing models"
 	@echo "make coverage  all but the timing tests, and which share of the code they reach; a third slower"
 	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
@@ -82,7 +83,7 @@ demo: .venv/.run
 # Whole files side by side, two more than processors, since tests wait much; what measures short times by itself, after.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 2 : 8)))
 # Where Python may not keep what it has compiled, as in many containers, each program that a test starts compiles itself anew.
-test test-timing coverage: export PYTHONDONTWRITEBYTECODE =
+test test-timing test-long coverage: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev
 	$(call need,command -v mosquitto || test -x /usr/sbin/mosquitto,mosquitto)
 	$(call need,command -v mosquitto_sub && command -v jq,mosquitto-clients jq)
@@ -94,16 +95,20 @@ test: .venv/.dev
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not timing and not long"
 	$(MAKE) --no-print-directory test-timing
 endif
 
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --max-worker-restart 0 -m "not timing"
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --max-worker-restart 0
+
+# What takes long and seldom breaks: the tools that score and quantize models, and repetitions at full size.
+test-long: .venv/.dev
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m long
 
 # Whoever measures coverage also measures each program that a test starts: 15 minutes would not do for all of it.
 coverage: .venv/.dev
 	rm -rf .cache/coverage
-	$(BIN)/python -m coverage run -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not timing"
 	@$(BIN)/python -m tests.coverage_by_wing
 
 # Tests that fail run once more, by themselves: other users of the machine can take the processor away for a second. Make

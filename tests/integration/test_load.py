@@ -57,6 +57,7 @@ def test_a_node_says_where_its_frames_come_from_and_what_waits(
     assert f'darner_edge_stage_seconds_count{{node="{node}",stage="wait"}}' in exported
 
 
+@pytest.mark.long
 def test_cameras_on_two_detectors_see_what_they_see_on_one(
     broker: Mosquitto, short_video: Path, tmp_path: Path
 ) -> None:

@@ -157,6 +157,7 @@ def test_a_batch_job_finds_what_a_running_node_says_over_mqtt(
         assert line["occupancy"] == watched[line["zone"]]["occupancy"]
 
 
+@pytest.mark.long
 def test_what_is_found_does_not_depend_on_how_many_look(short_video: Path, tmp_path: Path) -> None:
     found = []
     for jobs in (1, 3):

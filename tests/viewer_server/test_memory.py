@@ -52,6 +52,7 @@ linux = pytest.mark.skipif(
 
 
 @linux
+@pytest.mark.long
 def test_memory_does_not_grow_with_what_has_passed(own_broker: Any, tmp_path: Path) -> None:
     history = f"history.path={tmp_path / 'history.db'}"
     with (

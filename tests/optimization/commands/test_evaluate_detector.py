@@ -12,6 +12,8 @@ from edge_node.detect.detector import Detector
 from optimization import pictures
 from optimization.__main__ import main
 
+pytestmark = pytest.mark.long
+
 SURE = 0.4
 
 

@@ -13,6 +13,8 @@ from optimization.__main__ import main
 from optimization.measure import mot
 from tests.scenes.films import Scene, save
 
+pytestmark = pytest.mark.long
+
 FRAMES = 60
 
 

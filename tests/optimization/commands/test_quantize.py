@@ -11,6 +11,8 @@ from onnx import numpy_helper
 from optimization.__main__ import main
 from optimization.graph import graphs, qdq
 
+pytestmark = pytest.mark.long
+
 
 def kinds(path: Path) -> dict[str, set[str]]:
     """Element types of zero points, by operator: what Q/DQ nodes convert to."""
