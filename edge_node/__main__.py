@@ -14,7 +14,7 @@ from edge_node import __version__, node
 from edge_node.backends.tensorrt import builder
 from edge_node.batch import process
 from edge_node.config import load
-from edge_node.config.remote import CameraStore
+from edge_node.config.saved.cameras import CameraStore
 from edge_node.control import forget
 from edge_node.discover import command as discover
 from edge_node.doctor import doctor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edge_node.config.remote import CameraStore
+from edge_node.config.saved.cameras import CameraStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.cameras import CameraCommands
 from edge_node.control.commands import Commands, Handler

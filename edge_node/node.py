@@ -14,7 +14,7 @@ from types import TracebackType
 from edge_node import interpreter
 from edge_node.assets.models import AUTO
 from edge_node.config import profiles
-from edge_node.config.remote import CameraStore
+from edge_node.config.saved.cameras import CameraStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.control.last_words import end_frozen

@@ -29,7 +29,7 @@ LEVELS: dict[str, list[str]] = {
     "shared": [
         "secrets",
         "errors.py channel.py clock.py files.py geometry.py limits.py signals.py typed.py",
-        "configuration storage.py",
+        "configuration storage",
         "log.py settings.py pictures.py program.py service",
         "wire",
         "collected.py mqtt documents schedules",

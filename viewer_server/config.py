@@ -14,7 +14,7 @@ from msgspec import Meta
 from shared.configuration.declared import FILE, SECRET
 from shared.files import at_home
 from shared.mqtt.address import MqttSettings
-from shared.storage import state_folder
+from shared.storage.folder import state_folder
 from viewer_server.targets import NotifySettings
 
 STATES_OF_A_NODE, LIVE_MB_OF_A_NODE = 25, 0.032

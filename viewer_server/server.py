@@ -30,7 +30,7 @@ from shared.secrets.redact import redact_address
 from shared.service.frozen import end_frozen, say_late
 from shared.service.notify import Notifier
 from shared.service.watchdog import Look, Stage, Watchdog
-from shared.storage import state_folder
+from shared.storage.folder import state_folder
 from viewer_server.access.auth import Access, check_address, read_password
 from viewer_server.access.login_file import LoginFile
 from viewer_server.access.origin import Origins

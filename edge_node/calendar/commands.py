@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_node.calendar.keeper import Keeper, Now
+from edge_node.config.saved.answers import saved_as, wrong_in_the_request
 from shared.definitions.calendar import calendar_problems
-from shared.errors import ConfigError, MessageError
-from shared.limits import clipped
+from shared.errors import MessageError
 from shared.wire import messages, topics
 from shared.wire.messages import Request, now_us
 
-_WARNINGS = 100
 Handler = Callable[[Request, bytes | None], dict[str, Any]]
 
 
@@ -38,12 +37,10 @@ class CalendarCommands:
                 "calendar and version are needed; version is that of the /calendar message to replace, 0 "
                 "where there is none"
             )
-        try:
+        with wrong_in_the_request():
             now = self._keeper.save(request.calendar, request.version)
-        except ConfigError as error:  # here it is the request that is wrong, not the configuration
-            raise MessageError(str(error)) from None
-        warnings = [*calendar_problems(now.calendar, now_us(), now.timetable), *self._unknown()]
-        return {"version": now.version, "warnings": [clipped(one) for one in warnings[:_WARNINGS]]}
+        problems = calendar_problems(now.calendar, now_us(), now.timetable)
+        return saved_as(now.version, [*problems, *self._unknown()])
 
     def set_mode(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """Set the mode by hand; return it, and when it ends."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from edge_node.calendar.mode_file import KeptMode, ModeFile
-from edge_node.calendar.store import CalendarStore, Versioned
+from edge_node.calendar.store import CalendarStore, SavedCalendar
 from shared.errors import MessageError, OutputError
 from shared.schedules.modes import ByHand, Modes
 from shared.schedules.timetable import Timetable
@@ -126,11 +126,7 @@ class Keeper:
             return self._now
 
     def configure(self, calendar: CalendarDefinition) -> None:
-        """Use a configuration's calendar if the configuration has changed it.
-
-        Raises:
-            OutputError: The file cannot be written; nothing was changed.
-        """
+        """Use a configuration's calendar if the configuration has changed it."""
         with self._lock:
             if self._store.configure(calendar):
                 self._adopt(self._store.current)
@@ -169,7 +165,7 @@ class Keeper:
         idle = self._stopping or not self._now.version
         return None if idle else Look(self._turns, frozen_s=_FROZEN_S)
 
-    def _adopt(self, current: Versioned) -> None:
+    def _adopt(self, current: SavedCalendar) -> None:
         self._current = current
         self._timetable = Timetable(current.calendar)
         self._modes = Modes(current.calendar.modes, self._timetable)
@@ -242,9 +238,9 @@ class Keeper:
         )
         if self._current.version:
             try:
-                self._file.write(kept)
+                self._file.write(kept, "it may be forgotten at a restart")
             except OutputError as error:
-                log.warning("%s; it may be forgotten at a restart", error)
+                log.warning("%s", error)
         if before is None or before.mode != mode:
             log.info("mode %s", mode or "none")
         return kept

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-import orjson
-
-from shared import typed
-from shared.errors import OutputError
-from shared.files import PRIVATE, make_private, set_aside, write_whole
+from shared.storage.state_file import StateFile
 from shared.wire.messages import Id
 from shared.wire.messages.fields import Micros
-
-log = logging.getLogger("darner.calendar")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +27,7 @@ class KeptMode:
     until_us: Micros | None = None
 
 
-class ModeFile:
+class ModeFile(StateFile[KeptMode]):
     """Keeps the mode.
 
     Args:
@@ -43,31 +35,4 @@ class ModeFile:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    def read(self) -> KeptMode | None:
-        """The mode that held last; None: nobody knows. A file that cannot be read is renamed."""
-        if self._path is None:
-            return None
-        make_private(self._path)
-        try:
-            return typed.decode(self._path.read_bytes(), KeptMode)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
-            kept = set_aside(self._path)
-            log.warning("%s: cannot be read (%s), %s; the schedules give the mode", self._path, error, kept)
-            return None
-
-    def write(self, mode: KeptMode) -> None:
-        """Keep the mode.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        if self._path is None:
-            return
-        try:
-            write_whole(self._path, orjson.dumps(mode), PRIVATE)
-        except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from None
+        super().__init__(path, KeptMode, "the schedules give the mode", indent=False)

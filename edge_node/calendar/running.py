@@ -13,7 +13,7 @@ from edge_node.calendar.mode_file import ModeFile
 from edge_node.calendar.store import CalendarStore
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
-from edge_node.config.remote import path_beside_zones
+from edge_node.config.saved.paths import path_beside_zones
 from edge_node.config.settings import EdgeConfig
 from edge_node.days.book import DayBook
 from edge_node.rules.alerts import Alerts
@@ -77,11 +77,7 @@ class RunningCalendar:
         self.keeper.listen(tell)
 
     def reconfigure(self, config: EdgeConfig) -> None:
-        """Use a configuration's calendar where the configuration has changed it, and its cameras' schedules.
-
-        Raises:
-            OutputError: The calendar cannot be kept; nothing was changed.
-        """
+        """Use a configuration's calendar where it has changed, and its cameras' schedules."""
         self.keeper.configure(config.calendar)
         self._cameras.update((name, camera.schedule) for name, camera in config.cameras.items())
 

@@ -22,7 +22,7 @@ from shared.channel import Channel, Closed
 from shared.files import at_home
 from shared.log import Once
 from shared.service.watchdog import Look, taking
-from shared.storage import state_folder
+from shared.storage.folder import state_folder
 from shared.wire.messages import CollectMetrics
 
 log = logging.getLogger("darner.collect")

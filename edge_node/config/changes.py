@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
-
-import orjson
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
@@ -84,23 +80,3 @@ def changed_keys(before: object, after: object, key: str = "") -> Iterator[str]:
             yield from changed_keys(before.get(name), after.get(name), f"{key}.{name}")
     elif before != after:
         yield key
-
-
-def hash_of(configured: Any) -> str:
-    """A hash of a part of the configuration, to see whether it has changed since something was saved over it.
-
-    Fields at their defaults do not count, so that a field that an upgrade brings changes no hash.
-    """
-    return hashlib.sha256(orjson.dumps(_without_defaults(configured))).hexdigest()
-
-
-def _without_defaults(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {
-            item.name: _without_defaults(getattr(value, item.name))
-            for item in dataclasses.fields(value)
-            if getattr(value, item.name) != item.default
-        }
-    if isinstance(value, dict):
-        return {name: _without_defaults(one) for name, one in value.items()}
-    return [_without_defaults(one) for one in value] if isinstance(value, tuple) else value

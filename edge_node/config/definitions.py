@@ -14,15 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import orjson
 from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.saved.versioned import refuse_outdated
 from shared import limits, typed
 from shared.definitions.consistent import refuse_contradictions, refuse_shared_names, refuse_too_much
-from shared.errors import ConflictError, OutputError
-from shared.files import PRIVATE, make_private, set_aside, write_whole
+from shared.storage.state_file import StateFile
 from shared.wire.messages import (
     Count,
     FilterDefinition,
@@ -86,13 +85,15 @@ class DefinitionStore:
     """
 
     def __init__(self, path: Path | None, cameras: Mapping[str, CameraSettings]) -> None:
-        self._path = path
+        self._file = StateFile(
+            path, _File, "the configuration's zones and lines are used", decode=_without_twins
+        )
         self._lock = threading.Lock()
         configured = {name: configured_definitions(camera) for name, camera in cameras.items()}
         for name, one in configured.items():
             refuse_too_much(name, one)
         self._configured = {name: _hash(one) for name, one in configured.items()}
-        saved = _read(path)
+        saved = (self._file.read() or _File()).cameras
         self._current: dict[str, Definitions] = {}
         for name, one in configured.items():
             known = saved.get(name)
@@ -152,10 +153,7 @@ class DefinitionStore:
             refuse_shared_names(new.zones, new.lines, new.masks)
             refuse_contradictions(new.filters)
             refuse_too_much(camera, new)
-            if replacing != current.version:
-                raise ConflictError(
-                    f"the current version is {current.version}, not {replacing}: somebody else saved first"
-                )
+            refuse_outdated(replacing, current.version)
             changed = {**self._current, camera: new}
             self._write(changed)
             self._current = changed
@@ -192,15 +190,8 @@ class DefinitionStore:
         return dict(new)
 
     def _write(self, current: Mapping[str, Definitions]) -> None:
-        if self._path is None:
-            return
         saved = {name: one for name, one in current.items() if isinstance(one, _Saved)}
-        try:
-            write_whole(self._path, orjson.dumps({"cameras": saved}, option=orjson.OPT_INDENT_2), PRIVATE)
-        except OSError as error:
-            raise OutputError(
-                f"{self._path}: cannot be written ({error.strerror}); nothing was changed"
-            ) from None
+        self._file.write(_File(cameras=saved))
 
 
 def configured_definitions(camera: CameraSettings) -> Definitions:
@@ -218,28 +209,8 @@ def _hash(definitions: Definitions) -> str:
     return hashlib.sha256(orjson.dumps(hashed)).hexdigest()
 
 
-def _read(path: Path | None) -> dict[str, _Saved]:
-    """The saved definitions. A file that cannot be read is renamed, so that the node starts without it."""
-    if path is None:
-        return {}
-    make_private(path)
-    try:
-        return typed.convert(_loaded(path.read_bytes()), _File).cameras
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
-        kept = set_aside(path)
-        log.warning(
-            "%s: cannot be read (%s), %s; the configuration's zones and lines are used",
-            path,
-            error,
-            kept,
-        )
-        return {}
-
-
-def _loaded(content: bytes) -> object:
-    """JSON in which no name stands twice: somebody may have edited the file, and would lose the first one."""
+def _without_twins(content: bytes, kind: type[_File]) -> _File:
+    """Read JSON in which no name stands twice: who has edited the file by hand would lose the first one."""
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
@@ -250,4 +221,4 @@ def _loaded(content: bytes) -> object:
         return found
 
     orjson.loads(content)  # stricter: it refuses NaN, and what is nested too deeply
-    return json.loads(content, object_pairs_hook=once)
+    return typed.convert(json.loads(content, object_pairs_hook=once), kind)

@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from edge_node.config import profiles
-from edge_node.config.remote import CameraStore, laid_over
+from edge_node.config.saved.cameras import CameraStore, laid_over
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import check_source
 from shared import settings

@@ -11,7 +11,7 @@ import cv2
 import msgspec
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.remote import CameraStore
+from edge_node.config.saved.cameras import CameraStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.commands import Handler, RefusedError
 from edge_node.discover.command import detector_side, host_and_port

@@ -9,6 +9,7 @@ from typing import Any
 from edge_node import __version__
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.answers import saved_as, wrong_in_the_request
 from edge_node.control.commands import Handler, RefusedError
 from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector
@@ -20,13 +21,12 @@ from edge_node.publish.jpeg import Fitted
 from edge_node.publish.publisher import Publisher
 from shared import limits
 from shared.definitions.problems import all_problems
-from shared.errors import ConfigError, MessageError
+from shared.errors import MessageError
 from shared.wire.messages import Request
 
 _CHANGEABLE = ("confidence", "detect_every", "paused", "thumbnail_fps")
 _BESIDES = 2000
 """Bytes that an answer with a picture has besides it."""
-_WARNINGS = 100
 _SURE = 0.35
 """The default lowest score for `detect`: no tracker sorts out doubtful objects there."""
 
@@ -165,19 +165,16 @@ class Control:
             raise MessageError(
                 "zones, lines and version are needed; version is that of the /zones message to replace"
             )
-        try:
+        with wrong_in_the_request():
             saved = self._definitions.save(
                 camera, request.zones, request.lines, request.version, request.masks, request.filters
             )
-        except ConfigError as error:  # here it is the request that is wrong, not the configuration
-            raise MessageError(str(error)) from None
         # Not `saved`: another thread may have saved a newer version since, and the newest must win.
         self._reschedule()
         self._pipeline.watches[camera].redefine(self._definitions[camera])
         self._on_zones()
         confidence, names = self._live[camera].confidence, self._detector.class_names
-        warnings = all_problems(saved, names, confidence, self._schedules())
-        return {"version": saved.version, "warnings": [limits.clipped(one) for one in warnings[:_WARNINGS]]}
+        return saved_as(saved.version, all_problems(saved, names, confidence, self._schedules()))
 
     def dismiss(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """Call a suspect real, for good; return what is still offered on its camera."""

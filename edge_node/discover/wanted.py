@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from edge_node.capture.readers.address import Address, parse
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.remote import with_values
+from edge_node.config.saved.cameras import with_values
 from edge_node.config.sources import check_source, describe, path_of
 from edge_node.mqtt_source import is_mqtt
 from shared.errors import MessageError, SourceError

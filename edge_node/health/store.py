@@ -13,10 +13,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import cv2
-import msgspec
 import numpy as np
 import orjson
 from msgspec import Meta
@@ -27,17 +26,18 @@ from edge_node.health.glance import FINE
 from edge_node.health.usual import Usual
 from edge_node.health.view import View
 from edge_node.pictures import U8
-from shared import typed
-from shared.files import PRIVATE, make_private, private_folder, set_aside, write_whole
+from shared.errors import OutputError
+from shared.files import make_private
+from shared.storage.state_file import StateFile
 from shared.wire.messages import CameraProblem
 from shared.wire.messages.fields import Micros
 
 log = logging.getLogger("darner.health")
 
 _QUALITY = 92
-_MOST_BYTES = 1_000_000  # of a file; one of ours has less than a tenth
 _PROBLEMS = "problems"  # name of a file; those of cameras end in .json
 _Picture = Annotated[str, Meta(max_length=500_000)]
+_T = TypeVar("_T")
 _Number = Annotated[float, Meta(ge=0, le=1000)]
 
 
@@ -84,6 +84,12 @@ class ViewStore:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._problems = StateFile(
+            folder and folder / _PROBLEMS,
+            dict[str, tuple[CameraProblem, ...]],
+            "nothing is known to be wrong",
+            indent=False,
+        )
 
     def tidy(self, cameras: Iterable[str]) -> None:
         """Remove the files of cameras other than these."""
@@ -103,24 +109,10 @@ class ViewStore:
 
         A file that cannot be read is renamed, and the view is learned anew.
         """
-        if self._folder is None:
+        found = self._view_file(camera).read()
+        if found is None or Shows(found.source, found.drawn) != shows:
             return None
-        path = self._folder / f"{camera}.json"
-        try:
-            with path.open("rb") as file:
-                found = typed.decode(file.read(_MOST_BYTES), _File)
-            if Shows(found.source, found.drawn) != shows:
-                return None
-            view, lately = _picture(found.view), _picture(found.lately)
-            if view.shape != lately.shape:
-                raise ValueError("its pictures differ in size")
-            return Kept(View(view, found.at_us, lately), Usual(*found.usual))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError, RecursionError, msgspec.DecodeError, cv2.error) as error:
-            kept = set_aside(path)
-            log.warning("%s: cannot be read (%s), %s; the camera's view is learned anew", path, error, kept)
-            return None
+        return Kept(View(_picture(found.view), found.at_us, _picture(found.lately)), Usual(*found.usual))
 
     def write(self, camera: str, shows: Shows, health: CameraHealth) -> None:
         """Keep what is known of a camera; a file that cannot be written is logged."""
@@ -137,34 +129,27 @@ class ViewStore:
             lately=_jpeg(kept.view.fine if lately is None else lately),
             usual=(*numbers, usual.sharpness),
         )
-        _write(self._folder / f"{camera}.json", orjson.dumps(content), f"camera {camera}'s view")
+        _write(self._view_file(camera), content, f"camera {camera}'s view is not kept")
 
     def read_problems(self) -> dict[str, tuple[CameraProblem, ...]]:
         """What was wrong with each camera; a file that cannot be read is renamed."""
-        if self._folder is None:
-            return {}
-        path = self._folder / _PROBLEMS
-        try:
-            with path.open("rb") as file:
-                return typed.decode(file.read(_MOST_BYTES), dict[str, tuple[CameraProblem, ...]])
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
-            log.warning("%s: cannot be read (%s), %s", path, error, set_aside(path))
-            return {}
+        return self._problems.read() or {}
 
     def write_problems(self, problems: Mapping[str, tuple[CameraProblem, ...]]) -> None:
         """Keep what is wrong with each camera."""
-        if self._folder is not None:
-            _write(self._folder / _PROBLEMS, orjson.dumps(problems), "what is wrong with the cameras")
+        _write(self._problems, dict(problems), "what is wrong with the cameras is not kept")
+
+    def _view_file(self, camera: str) -> StateFile[_File]:
+        path = self._folder and self._folder / f"{camera}.json"
+        instead = "the camera's view is learned anew"
+        return StateFile(path, _File, instead, check=_refuse_bad_pictures, indent=False)
 
 
-def _write(path: Path, data: bytes, what: str) -> None:
+def _write(file: StateFile[_T], content: _T, otherwise: str) -> None:
     try:
-        private_folder(path.parent)
-        write_whole(path, data, PRIVATE)
-    except OSError as error:
-        log.warning("%s: %s cannot be kept (%s)", path, what, error.strerror)
+        file.write(content, otherwise)
+    except OutputError as error:
+        log.warning("%s", error)
 
 
 def drawing(definitions: Definitions) -> str:
@@ -184,12 +169,19 @@ def _jpeg(fine: U8) -> str:
     return base64.b64encode(data.tobytes()).decode()
 
 
+def _refuse_bad_pictures(found: _File) -> None:
+    if _picture(found.view).shape != _picture(found.lately).shape:
+        raise ValueError("its pictures differ in size")
+
+
 def _picture(text: str) -> U8:
     try:
         data = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
     except binascii.Error as error:
         raise ValueError(f"no base64: {error}") from None
-    picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    except cv2.error as error:
+        raise ValueError(f"no JPEG: {error}") from None
     if picture is None or picture.shape[1] != FINE or not FINE // 16 <= picture.shape[0] <= 4 * FINE:
         raise ValueError("it holds no view of a camera")
     return np.asarray(picture, np.uint8)

@@ -9,17 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import numpy as np
-import orjson
 from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.ignore.places import Place
 from edge_node.ignore.suspects import SuspectHunt
-from shared import limits, typed
+from shared import limits
 from shared.errors import OutputError
-from shared.files import PRIVATE, make_private, set_aside, write_whole
+from shared.storage.state_file import StateFile
 from shared.wire.messages import Count, Fraction, Id, Label, Suspect
 
 log = logging.getLogger("darner.suspects")
@@ -72,9 +70,9 @@ class SuspectStore:
     def __init__(
         self, path: Path | None, cameras: Mapping[str, CameraSettings], class_names: Sequence[str]
     ) -> None:
-        self._path, self._class_names = path, tuple(class_names)
-        self._lock = threading.Lock()
-        saved = _read(path)
+        self._file = StateFile(path, _File, "suspects are searched anew")
+        self._lock, self._class_names = threading.Lock(), tuple(class_names)
+        saved = (self._file.read() or _File()).cameras
         self.hunts = {
             name: self._hunt(settings, saved.get(name, _Camera())) for name, settings in cameras.items()
         }
@@ -110,17 +108,10 @@ class SuspectStore:
     def _write(self) -> None:
         with self._lock:
             content = self._content()
-            if self._path is None or content.keys == self._written.keys:
+            if content.keys == self._written.keys:
                 return
-            try:
-                write_whole(self._path, orjson.dumps(content.file, option=orjson.OPT_INDENT_2), PRIVATE)
-            except OSError as error:
-                raise OutputError(
-                    f"{self._path}: cannot be written ({error.strerror}); what was said of suspects holds "
-                    "until the node ends"
-                ) from None
-            finally:
-                self._written = content
+            self._written = content
+            self._file.write(content.file, "what was said of suspects holds until the node ends")
 
     def _hunt(self, settings: CameraSettings, saved: _Camera) -> SuspectHunt:
         ids = {name: index for index, name in enumerate(self._class_names)}
@@ -169,18 +160,3 @@ def _restored(saved: _Offered, class_id: int) -> Place:
     place.scores, place.reported = saved.score * saved.seen, True
     place.alike, place.alike_seen = saved.samples, saved.seen
     return place
-
-
-def _read(path: Path | None) -> dict[str, _Camera]:
-    """What an earlier run has kept. A file that cannot be read is renamed, so that the node starts."""
-    if path is None:
-        return {}
-    make_private(path)
-    try:
-        return typed.decode(path.read_bytes(), _File).cameras
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
-        kept = set_aside(path)
-        log.warning("%s: cannot be read (%s), %s; suspects are searched anew", path, error, kept)
-        return {}

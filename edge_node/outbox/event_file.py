@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from edge_node.outbox import day_rows
 from edge_node.outbox.archives import Archives
 from edge_node.outbox.day_rows import DayRow
-from shared.storage import open_database
+from shared.storage.database import open_database
 
 log = logging.getLogger("darner.outbox")
 

@@ -30,7 +30,7 @@ from shared.log import Once
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.service.watchdog import LATE_S, Look
-from shared.storage import state_folder
+from shared.storage.folder import state_folder
 from shared.wire import messages, topics
 from shared.wire.messages import Event, Gap, now_us
 

@@ -6,15 +6,14 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from edge_node.config.saved.answers import saved_as, wrong_in_the_request
 from edge_node.rules.alerts import Alerts
 from edge_node.rules.memory import Memory
 from edge_node.rules.store import RuleStore
-from shared import limits
-from shared.errors import ConfigError, MessageError
+from shared.errors import MessageError
 from shared.rules.problems import Places, as_warnings, problems
 from shared.wire.messages import Request, RuleDefinition
 
-_WARNINGS = 100
 _PROBLEM_BYTES = 250_000
 """What the sentences about rules may take of their message; those beyond it are left out."""
 
@@ -66,13 +65,10 @@ class RuleDesk:
                 "rules and version are needed; version is that of the /rules message to replace, or 0 where "
                 "there is none"
             )
-        try:
+        with wrong_in_the_request():
             saved = self._store.save(request.rules, request.version)
-        except ConfigError as error:  # here it is the request that is wrong, not the configuration
-            raise MessageError(str(error)) from None
         self._use()
-        found = as_warnings(self._problems(saved.rules))
-        return {"version": saved.version, "warnings": [limits.clipped(one) for one in found[:_WARNINGS]]}
+        return saved_as(saved.version, as_warnings(self._problems(saved.rules)))
 
     def configure(self, rules: Mapping[str, RuleDefinition], *, renamed: bool = False) -> list[str]:
         """Use a configuration's rules, if they have changed.

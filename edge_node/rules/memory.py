@@ -9,13 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-import orjson
-
-from shared import typed
-from shared.files import PRIVATE, make_private, set_aside, write_whole
+from shared.errors import OutputError
 from shared.log import Once
 from shared.rules.state import State
+from shared.storage.state_file import StateFile
 from shared.wire.messages import Id
 
 log = logging.getLogger("darner.rules")
@@ -41,11 +38,11 @@ class Memory:
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path, self._clock = path, clock
+        self._file, self._clock = StateFile(path, _File, "rules begin anew", indent=False), clock
         self._written: object = None
         self._at_s = -math.inf
         self._once = Once()
-        self.cameras = _read(path).cameras
+        self.cameras = (self._file.read() or _File()).cameras
 
     def keep(
         self, changes: object, states: Callable[[], Mapping[str, State]], *, at_once: bool = False
@@ -58,29 +55,12 @@ class Memory:
             at_once: Do not wait.
         """
         now_s = self._clock()
-        if self._path is None or changes == self._written or (not at_once and now_s < self._at_s + BETWEEN_S):
+        if changes == self._written or (not at_once and now_s < self._at_s + BETWEEN_S):
             return
         self._written, self._at_s = changes, now_s
         kept = {name: state for name, state in states().items() if state.rules}
         try:
-            write_whole(self._path, orjson.dumps({"cameras": kept}), PRIVATE)
-        except OSError as error:
+            self._file.write(_File(cameras=kept), "after a restart, rules may repeat themselves (said once)")
+        except OutputError as error:
             if self._once("write"):
-                log.warning(
-                    "%s: cannot be written (%s); after a restart, rules may repeat themselves (said once)",
-                    self._path,
-                    error.strerror,
-                )
-
-
-def _read(path: Path | None) -> _File:
-    if path is None:
-        return _File()
-    make_private(path)
-    try:
-        return typed.decode(path.read_bytes(), _File)
-    except (FileNotFoundError, NotADirectoryError):
-        return _File()
-    except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
-        log.warning("%s: cannot be read (%s), %s; rules begin anew", path, error, set_aside(path))
-        return _File()
+                log.warning("%s", error)

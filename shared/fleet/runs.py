@@ -23,7 +23,7 @@ from shared import typed
 from shared.errors import ConfigError, OutputError
 from shared.files import PRIVATE, open_new, private_folder
 from shared.fleet.steps import Kind, Step
-from shared.storage import state_folder
+from shared.storage.folder import state_folder
 
 State = Literal["done", "failed", "conflict", "unknown"]
 """done: the node answered, and what it retains says so, too. unknown: it may have been done or not."""

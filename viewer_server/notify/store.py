@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from shared import typed
-from shared.storage import open_database
+from shared.storage.database import open_database
 from viewer_server.notify.alert import RANKS, KeptAlert
 from viewer_server.stored.files import used_bytes
 from viewer_server.targets import NotifySettings

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from shared.errors import MessageError
-from shared.storage import open_database
+from shared.storage.database import open_database
 from shared.wire.messages import Event, NodeMessage, ZoneState, decode, encode, now_us
 from viewer_server.config import HistorySettings
 from viewer_server.quotas import Quotas

@@ -16,7 +16,7 @@ from shared import limits
 from shared.errors import MessageError
 from shared.mqtt.received import Received
 from shared.pictures import read_jpeg_header
-from shared.storage import open_database
+from shared.storage.database import open_database
 from shared.wire.messages import now_us
 from shared.wire.picture_names import read_name
 from viewer_server.config import HistorySettings

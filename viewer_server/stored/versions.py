@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from shared.storage import open_database
+from shared.storage.database import open_database
 from shared.wire.messages import Zones, as_before_names, now_us
 from viewer_server.quotas import Quotas
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from edge_node.config import load
-from edge_node.config.remote import CameraStore
+from edge_node.config.saved.cameras import CameraStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.cameras import CameraCommands
 from edge_node.control.commands import RefusedError

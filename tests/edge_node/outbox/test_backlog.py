@@ -16,7 +16,7 @@ from edge_node.outbox import backlog as module
 from edge_node.outbox import event_file
 from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.day_rows import DayRow
-from shared.storage import open_database
+from shared.storage.database import open_database
 
 
 def opened(path: Path | None, max_bytes: int = 10**9, max_age_s: float = 1e6) -> Backlog:

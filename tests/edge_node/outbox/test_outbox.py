@@ -15,7 +15,7 @@ from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.event_file import Row
 from edge_node.outbox.outbox import DISK_S
 from shared.service.watchdog import LATE_S
-from shared.storage import open_database
+from shared.storage.database import open_database
 from tests.conftest import wait_until
 from tests.edge_node.outbox.outboxes import Network, add, running
 

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from shared.files import create_private, make_private, private_folder
+from shared.storage.folder import state_folder
 
 log = logging.getLogger("darner.storage")
-
-
-def state_folder() -> Path:
-    """The folder for what must survive a process: ``$DARNER_STATE``, else the user's state folder."""
-    chosen = os.environ.get("DARNER_STATE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_STATE_HOME")
-    try:
-        return Path(base or Path("~/.local/state").expanduser()) / "darner"
-    except RuntimeError:  # a user without a home
-        return Path("/var/lib/darner")
-
 
 Migrate = Callable[[sqlite3.Connection, int], None]
 """Converts the tables of an older version; it runs before the schema's SQL, in the same transaction."""

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.storage import open_database, state_folder
+from shared.storage.database import open_database
+from shared.storage.folder import state_folder
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY, text BLOB)"
 

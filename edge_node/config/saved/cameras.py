@@ -7,26 +7,23 @@ it did when it was saved. A camera that only the file has stays until somebody r
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import msgspec
 import orjson
 from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.saved.paths import path_beside_zones
+from edge_node.config.saved.versioned import refuse_outdated
 from edge_node.config.settings import EdgeConfig
-from shared import limits, typed
-from shared.errors import ConflictError, MessageError, OutputError
-from shared.files import PRIVATE, at_home, make_private, set_aside, write_whole
-from shared.storage import state_folder
+from shared import limits
+from shared.errors import MessageError, OutputError
+from shared.storage.state_file import StateFile
 from shared.wire.messages import CameraEdit, Count, Id
-
-log = logging.getLogger("darner.cameras")
 
 KEYS = ("name", "source", "transport", "reader", "detect_every", "max_fps", "schedule")
 """The settings of a camera that can be changed over MQTT."""
@@ -65,14 +62,14 @@ class CameraStore:
         self._lock = threading.Lock()
         self._path: Path | None = None
         self._configured: Mapping[str, str] = {}
-        self._file = _File()
+        self._saved = _File()
         self._read_from: Path | None = None
         self.current: Mapping[str, CameraSettings] = {}
 
     @property
     def version(self) -> int:
         """Goes up with every change."""
-        return self._file.version
+        return self._saved.version
 
     @property
     def keeps(self) -> bool:
@@ -86,11 +83,11 @@ class CameraStore:
             config: As configured, without what was saved.
         """
         with self._lock:
-            self._path = None if config.remote_cameras == "off" else path_beside_zones(config)
+            self._path = None if config.remote_cameras == "off" else path_beside_zones(config, "cameras")
             self._configured = {name: _hash(camera) for name, camera in config.cameras.items()}
             if self._path != self._read_from:
-                self._file, self._read_from = _read(self._path), self._path
-            return {name: _values(one) for name, one in self._file.cameras.items() if self._holds(name)}
+                self._saved, self._read_from = _file(self._path).read() or _File(), self._path
+            return {name: _values(one) for name, one in self._saved.cameras.items() if self._holds(name)}
 
     def origin(self, camera: str) -> Origin:
         """Where a camera's settings come from."""
@@ -114,62 +111,45 @@ class CameraStore:
             OutputError: The file cannot be written; nothing was changed.
         """
         with self._lock:
-            if replacing != self._file.version:
-                raise ConflictError(
-                    f"the current version is {self._file.version}, not {replacing}: somebody else saved first"
+            refuse_outdated(replacing, self._saved.version)
+            kept = self._with(changes)
+            if self._path is None:
+                raise OutputError(
+                    "zones_file is null, so the node has no place for cameras either; name a file"
                 )
-            kept = {name: one for name, one in self._file.cameras.items() if self._holds(name)}
-            for name, change in changes.items():
-                if change is not None:
-                    edit = {key: getattr(change, key) for key in KEYS}
-                    kept[name] = SavedCamera(**edit, configured=self._configured.get(name, ""))
-                elif kept.pop(name, None) is None:
-                    known = name in self._configured
-                    where = (
-                        "it stands in the node's configuration; remove it there"
-                        if known
-                        else "no such camera"
-                    )
-                    raise MessageError(f"cameras.{name}: cannot be removed: {where}")
-            if (count := len(kept.keys() | self._configured.keys())) > limits.CAMERAS:
-                raise MessageError(f"{count} cameras; a node has at most {limits.CAMERAS}")
-            new = _File(version=self._file.version + 1, cameras=kept)
-            self._write(new)
-            self._file = new
+            new = _File(version=self._saved.version + 1, cameras=kept)
+            _file(self._path).write(new)
+            self._saved = new
             return new.version
 
+    def _with(self, changes: Mapping[str, CameraEdit | None]) -> dict[str, SavedCamera]:
+        """What is kept of each camera after changes.
+
+        Raises:
+            MessageError: As `save` says.
+        """
+        kept = {name: one for name, one in self._saved.cameras.items() if self._holds(name)}
+        for name, change in changes.items():
+            if change is not None:
+                edit = {key: getattr(change, key) for key in KEYS}
+                kept[name] = SavedCamera(**edit, configured=self._configured.get(name, ""))
+            elif kept.pop(name, None) is None:
+                known = name in self._configured
+                where = (
+                    "it stands in the node's configuration; remove it there" if known else "no such camera"
+                )
+                raise MessageError(f"cameras.{name}: cannot be removed: {where}")
+        if (count := len(kept.keys() | self._configured.keys())) > limits.CAMERAS:
+            raise MessageError(f"{count} cameras; a node has at most {limits.CAMERAS}")
+        return kept
+
     def _holds(self, camera: str) -> bool:
-        saved = self._file.cameras.get(camera)
+        saved = self._saved.cameras.get(camera)
         return saved is not None and saved.configured == self._configured.get(camera, "")
 
-    def _write(self, new: _File) -> None:
-        if self._path is None:
-            raise OutputError("zones_file is null, so the node has no place for cameras either; name a file")
-        try:
-            write_whole(self._path, orjson.dumps(new, option=orjson.OPT_INDENT_2), PRIVATE)
-        except OSError as error:
-            raise OutputError(
-                f"{self._path}: cannot be written ({error.strerror}); nothing was changed"
-            ) from None
 
-
-def zones_path(config: EdgeConfig) -> Path | None:
-    """The file that keeps zones; None: they are not kept."""
-    if config.zones_file == "auto":
-        return state_folder() / f"zones-{config.node}.json"
-    return None if config.zones_file is None else at_home(config.zones_file)
-
-
-def path_beside_zones(config: EdgeConfig, what: str = "cameras") -> Path | None:
-    """The file that keeps cameras, or something else; None where zones are not kept either."""
-    path = zones_path(config)
-    return path and path.with_name(f"{what}-{config.node}.json")
-
-
-def views_path(config: EdgeConfig) -> Path | None:
-    """The folder that keeps the views of cameras; None where zones are not kept either."""
-    path = zones_path(config)
-    return path and path.with_name(f"views-{config.node}")
+def _file(path: Path | None) -> StateFile[_File]:
+    return StateFile(path, _File, "the configuration's cameras are used")
 
 
 def laid_over(raw: dict[str, Any], saved: Mapping[str, Mapping[str, Any]]) -> None:
@@ -202,19 +182,3 @@ def _hash(camera: CameraSettings) -> str:
     if camera.schedule is None:
         del said["schedule"]  # files of older versions have hashes without it
     return hashlib.sha256(orjson.dumps(said)).hexdigest()
-
-
-def _read(path: Path | None) -> _File:
-    """The file. One that cannot be read is renamed, so that the node starts without it."""
-    if path is None:
-        return _File()
-    make_private(path)
-    try:
-        return typed.decode(path.read_bytes(), _File)
-    except (FileNotFoundError, NotADirectoryError):
-        return _File()
-    except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
-        log.warning(
-            "%s: cannot be read (%s), %s; the configuration's cameras are used", path, error, set_aside(path)
-        )
-        return _File()
