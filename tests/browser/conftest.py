@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ ARTIFACTS = REPO / "artifacts"
 
 OpenPage = Callable[..., Page]
 CheckPage = Callable[[Page], None]
+StartViewer = Callable[..., ViewerProcess]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,7 +33,14 @@ def _not_measured() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_page(chromium: Browser) -> Iterator[OpenPage]:
+def start_viewer(tmp_path: Path) -> Iterator[StartViewer]:
+    """Starts viewers, given the broker's URL and settings, that end after all pages have been closed."""
+    with ExitStack() as running:
+        yield lambda url, *keys: running.enter_context(ViewerProcess(url, tmp_path, *keys))
+
+
+@pytest.fixture
+def open_page(chromium: Browser, start_viewer: StartViewer) -> Iterator[OpenPage]:  # noqa: ARG001 - ends later
     """Opens pages that fail the test when anything is written to the console as an error."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []

@@ -6,17 +6,20 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import CheckPage, OpenPage
+from tests.browser.conftest import CheckPage, OpenPage, StartViewer
 from tests.conftest import MosquittoProcess
 from tests.viewer_server.fake_edge import FakeEdge
-from tests.viewer_server.process import ViewerProcess
 
 
 def test_the_system_page_marks_the_node_whose_things_gave_way(
-    own_broker: MosquittoProcess, tmp_path: Path, open_page: OpenPage, accessible: CheckPage
+    own_broker: MosquittoProcess,
+    tmp_path: Path,
+    start_viewer: StartViewer,
+    open_page: OpenPage,
+    accessible: CheckPage,
 ) -> None:
+    viewer = start_viewer(own_broker.url, "quotas.nodes=2", "quotas.cameras=2")
     with (
-        ViewerProcess(own_broker.url, tmp_path, "quotas.nodes=2", "quotas.cameras=2") as viewer,
         FakeEdge(own_broker.url, node="shop") as shop,
         FakeEdge(own_broker.url, node="evil") as evil,
         FakeEdge(own_broker.url, node="new") as new,

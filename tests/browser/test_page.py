@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 
 from shared.wire import topics
 from shared.wire.messages import LineDefinition, ZoneDefinition
-from tests.browser.conftest import CheckPage, OpenPage
+from tests.browser.conftest import CheckPage, OpenPage, StartViewer
 from tests.browser.pixels import read, watch
 from tests.conftest import wait_until
 from tests.viewer_server.fake_edge import FakeEdge, box_of, picture_of
@@ -194,36 +194,40 @@ def test_names_and_labels_from_the_wire_are_text(
 
 
 def test_the_page_says_what_it_waits_for(
-    open_page: OpenPage, own_broker: Any, tmp_path: Path, artifacts: Path, accessible: CheckPage
+    own_broker: Any,
+    start_viewer: StartViewer,
+    open_page: OpenPage,
+    artifacts: Path,
+    accessible: CheckPage,
 ) -> None:
     own_broker.kill()
-    with ViewerProcess(own_broker.url, tmp_path) as viewer:
-        page = open_page(viewer.url, expect_errors=True)  # the viewer stops before the page does
-        now = page.locator('#steps li[data-now="true"]')
-        expect(now).to_contain_text("looks for the broker at mqtt://127.0.0.1")
-        expect(page.locator("#connection")).to_have_text("No broker connection")
+    viewer = start_viewer(own_broker.url)
+    page = open_page(viewer.url)
+    now = page.locator('#steps li[data-now="true"]')
+    expect(now).to_contain_text("looks for the broker at mqtt://127.0.0.1")
+    expect(page.locator("#connection")).to_have_text("No broker connection")
+    accessible(page)
+    page.screenshot(path=artifacts / "waiting.png")
+    own_broker.start()
+    expect(now).to_contain_text("An edge node must announce itself on darner/v1/…/status", timeout=10_000)
+    commands = now.locator("code")
+    expect(commands).to_have_text(
+        [
+            "darner-edge discover --output darner.yaml",
+            f"darner-edge --config darner.yaml --set mqtt.url={own_broker.url}",
+        ]
+    )
+    accessible(page)
+    page.screenshot(path=artifacts / "no-node.png")
+    with FakeEdge(own_broker.url) as edge:
+        edge.announce()
+        expect(now).to_contain_text("cameras will appear here")
+        expect(now.get_by_role("link", name="add its first camera")).to_have_attribute("href", "cameras")
         accessible(page)
-        page.screenshot(path=artifacts / "waiting.png")
-        own_broker.start()
-        expect(now).to_contain_text("An edge node must announce itself on darner/v1/…/status", timeout=10_000)
-        commands = now.locator("code")
-        expect(commands).to_have_text(
-            [
-                "darner-edge discover --output darner.yaml",
-                f"darner-edge --config darner.yaml --set mqtt.url={own_broker.url}",
-            ]
-        )
-        accessible(page)
-        page.screenshot(path=artifacts / "no-node.png")
-        with FakeEdge(own_broker.url) as edge:
-            edge.announce()
-            expect(now).to_contain_text("cameras will appear here")
-            expect(now.get_by_role("link", name="add its first camera")).to_have_attribute("href", "cameras")
-            accessible(page)
-            edge.announce("yard")
-            expect(page.locator(".tile h2")).to_have_text("yard")
-            expect(page.locator("#waiting")).to_be_hidden()
-            expect(page.locator("#connection")).to_have_text("Live")
+        edge.announce("yard")
+        expect(page.locator(".tile h2")).to_have_text("yard")
+        expect(page.locator("#waiting")).to_be_hidden()
+        expect(page.locator("#connection")).to_have_text("Live")
 
 
 def test_the_page_comes_back_by_itself_after_the_viewer_restarts(

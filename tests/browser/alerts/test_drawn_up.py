@@ -18,11 +18,10 @@ import yaml
 from playwright.sync_api import Page, expect
 
 from shared.wire.picture_names import read_name
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, StartViewer
 from tests.conftest import wait_until
 from tests.viewer_server.notify.mailbox import Mailbox, mailbox
 from tests.viewer_server.notify.receiver import SECRET, Receiver, receiving
-from tests.viewer_server.process import ViewerProcess
 
 Image = npt.NDArray[Any]
 
@@ -96,7 +95,7 @@ def check(hook: Receiver, box: Mailbox, video: Path) -> dict[str, Any]:
 
 
 def test_a_rule_from_the_browser_reaches_a_webhook_and_a_mailbox_with_the_right_picture(
-    own_broker: Any, tmp_path: Path, open_page: OpenPage, people_video: Path
+    own_broker: Any, tmp_path: Path, start_viewer: StartViewer, open_page: OpenPage, people_video: Path
 ) -> None:
     with receiving() as hook, mailbox() as box:
         targets = {
@@ -107,19 +106,19 @@ def test_a_rule_from_the_browser_reaches_a_webhook_and_a_mailbox_with_the_right_
             f"notify.targets.{to}.{key}={one}" for to, some in targets.items() for key, one in some.items()
         ]
         keys = f"history.path={tmp_path / 'h.db'}", *sets
-        with ViewerProcess(own_broker.url, tmp_path, *keys) as viewer:
-            page = open_page(f"{viewer.url}/alerts", expect_errors=True)  # the viewer stops before it does
-            states = page.locator("#target-list .pill")
-            expect(states).to_have_text(["not tried yet", "not tried yet"])
-            with running(tmp_path, own_broker.url, people_video):
-                wait_until(lambda: viewer.health()["cameras"] == 1, 40)
-                assert draw_up(page, viewer.url) < 20, "by a person, in under a minute"
-                wait_until(lambda: bool(hook.got and box.mails), 40)
-            data = check(hook, box, people_video)
-            page.goto(f"{viewer.url}/alerts")
-            shown = page.locator(f'[data-id="{data["event_id"]}"]')
-            expect(shown).to_contain_text(data["text"])
-            expect(shown.locator("summary")).to_have_text("2 delivered")
-            expect(states).to_have_text(["works", "works"])
-            width = shown.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)")
-            assert width > 100
+        viewer = start_viewer(own_broker.url, *keys)
+        page = open_page(f"{viewer.url}/alerts")
+        states = page.locator("#target-list .pill")
+        expect(states).to_have_text(["not tried yet", "not tried yet"])
+        with running(tmp_path, own_broker.url, people_video):
+            wait_until(lambda: viewer.health()["cameras"] == 1, 40)
+            assert draw_up(page, viewer.url) < 20, "by a person, in under a minute"
+            wait_until(lambda: bool(hook.got and box.mails), 40)
+        data = check(hook, box, people_video)
+        page.goto(f"{viewer.url}/alerts")
+        shown = page.locator(f'[data-id="{data["event_id"]}"]')
+        expect(shown).to_contain_text(data["text"])
+        expect(shown.locator("summary")).to_have_text("2 delivered")
+        expect(states).to_have_text(["works", "works"])
+        width = shown.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)")
+        assert width > 100

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from shared.wire import topics
 from shared.wire.messages import Alert, Condition, RuleDefinition
@@ -90,11 +90,29 @@ def test_a_rule_is_chosen_tried_saved_and_kept_beside_what_others_saved(
         cooldown_s=300.0,
     )
 
-    page.get_by_role("button", name="Turn off: square-stay").click()
-    wait_until(lambda: not edge.rules["square-stay"].enabled)
+
+def test_changes_that_are_asked_for_quickly_come_one_after_the_other(
+    viewer: ViewerProcess, edge: RulesEdge, open_page: OpenPage
+) -> None:
+    edge.takes_s = 0.3
+    edge.save({"mine": STAY, "other": STAY})
+    page = open_page(f"{viewer.url}/rules", **DESK)
+    page.get_by_role("button", name="Turn off: mine").click()
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete: other").click()
-    wait_until(lambda: list(edge.rules) == ["square-stay"])
+    wait_until(lambda: list(edge.rules) == ["mine"])
+    assert not edge.rules["mine"].enabled
+    expect(page.locator("#note")).to_have_text("Saved.")
+
+    def somebody_is_faster(dialog: Dialog) -> None:
+        edge.save({"mine": replace(STAY, text="Keep this")})
+        wait_until(lambda: b"Keep this" in viewer.get("/api/v1/rules"))
+        dialog.accept()
+
+    page.once("dialog", somebody_is_faster)
+    page.get_by_role("button", name="Delete: mine").click()
+    expect(page.locator("#note")).to_contain_text("has been changed meanwhile")
+    assert list(edge.rules) == ["mine"]
 
 
 def test_a_rule_is_drawn_up_with_the_keyboard_alone(

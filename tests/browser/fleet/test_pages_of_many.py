@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from shared.wire import topics
 from shared.wire.messages import ZoneDefinition, encode
-from tests.browser.conftest import CheckPage, OpenPage
+from tests.browser.conftest import CheckPage, OpenPage, StartViewer
 from tests.viewer_server.fake_edge import FakeEdge
 from tests.viewer_server.live.test_paths import track
 from tests.viewer_server.process import ViewerProcess
@@ -98,12 +98,10 @@ def test_a_page_that_is_left_and_come_back_to_in_a_moment_has_its_details(
 
 
 def test_without_a_history_analytics_shows_no_empty_charts(
-    own_broker: Any, tmp_path: Path, open_page: OpenPage, accessible: CheckPage
+    own_broker: Any, start_viewer: StartViewer, open_page: OpenPage, accessible: CheckPage
 ) -> None:
-    with (
-        FakeEdge(own_broker.url) as edge,
-        ViewerProcess(own_broker.url, tmp_path, "history.path=null") as viewer,
-    ):
+    viewer = start_viewer(own_broker.url, "history.path=null")
+    with FakeEdge(own_broker.url) as edge:
         edge.announce("yard")
         edge.zones("yard", ZONE, {})
         viewer.wait(cameras=1)

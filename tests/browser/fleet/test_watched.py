@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, StartViewer
 from tests.conftest import wait_until
 from tests.viewer_server.fake_edge import FakeEdge
-from tests.viewer_server.process import ViewerProcess
 
 CAMERAS = 40
 
 
 def test_only_cameras_on_the_screen_are_received(
-    own_broker: Any, tmp_path: Path, open_page: OpenPage
+    own_broker: Any, start_viewer: StartViewer, open_page: OpenPage
 ) -> None:
-    with ViewerProcess(own_broker.url, tmp_path) as viewer, FakeEdge(own_broker.url) as edge:
+    viewer = start_viewer(own_broker.url)
+    with FakeEdge(own_broker.url) as edge:
         edge.announce(*(f"c{number:02}" for number in range(CAMERAS)))
         viewer.wait(cameras=CAMERAS)
         edge.frame("c00", 1)
-        page = open_page(viewer.url, expect_errors=True, viewport={"width": 1000, "height": 700})
+        page = open_page(viewer.url, viewport={"width": 1000, "height": 700})
         wait_until(lambda: 0 < viewer.metric("darner_viewer_cameras_watched") < CAMERAS)
         assert viewer.metric("darner_viewer_all_watched") == 0
         edge.frame("c00", 2)

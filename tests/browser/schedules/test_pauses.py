@@ -7,11 +7,10 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from shared.wire.messages import PauseReason, ZoneDefinition, ZoneState, now_us
-from tests.browser.conftest import CheckPage, OpenPage
+from tests.browser.conftest import CheckPage, OpenPage, StartViewer
 from tests.browser.lived import CAMERA, HOUR_US, NODE, Past
 from tests.browser.schedules.calendars import PREFIX, CalendarEdge
 from tests.conftest import Mosquitto
-from tests.viewer_server.process import ViewerProcess
 
 SQUARE = ((0.1, 0.5), (0.6, 0.45), (0.7, 0.95), (0.05, 0.9))
 
@@ -24,7 +23,12 @@ def told(at_us: int, paused: PauseReason | None) -> ZoneState:
 
 
 def test_a_pause_is_a_band_with_its_reason_and_no_zero(
-    broker: Mosquitto, edge: CalendarEdge, open_page: OpenPage, accessible: CheckPage, tmp_path: Path
+    broker: Mosquitto,
+    edge: CalendarEdge,
+    tmp_path: Path,
+    start_viewer: StartViewer,
+    open_page: OpenPage,
+    accessible: CheckPage,
 ) -> None:
     now = now_us()
     with Past(tmp_path / "h.db") as past:
@@ -39,23 +43,22 @@ def test_a_pause_is_a_band_with_its_reason_and_no_zero(
             past.hear(told(int(now - hours * HOUR_US), reason))
         past.hear(told(now, None))
     keys = f"history.path={past.path}", f"mqtt.prefix={PREFIX}"
-    with ViewerProcess(broker.url, tmp_path, *keys) as viewer:
-        edge.begin({"square": ZoneDefinition(polygon=SQUARE)})
-        viewer.wait(nodes=1)
-        page = open_page(f"{viewer.url}/analytics?range=24h", expect_errors=True)  # no node has a heatmap
-        panel = page.locator("[data-zone='square']")
-        inside = panel.locator(".plot").first
-        expect(inside.locator("rect.paused")).to_have_count(2)
-        expect(inside.locator("text", has_text="off schedule")).to_have_count(1)
-        expect(inside.locator("rect.problem")).to_have_count(2)
-        expect(inside).to_have_attribute(
-            "aria-label",
-            "Inside. At the busiest moment 1 inside. Not counted for 9.0\u00a0h: off schedule, moved.",
-        )
-        panel.get_by_text("As a table").first.click()
-        rows = panel.locator("tbody tr", has_text="off schedule")
-        expect(rows.nth(2)).to_contain_text("not counted for 15\u00a0min: off schedule")
-        expect(rows.nth(2).locator("td").nth(1)).to_have_text("\u2013")
-        expect(panel.locator("tbody tr", has_text="camera too few pictures").first).to_be_attached()
-        accessible(page)
-        page.close()
+    viewer = start_viewer(broker.url, *keys)
+    edge.begin({"square": ZoneDefinition(polygon=SQUARE)})
+    viewer.wait(nodes=1)
+    page = open_page(f"{viewer.url}/analytics?range=24h", expect_errors=True)  # no node has a heatmap
+    panel = page.locator("[data-zone='square']")
+    inside = panel.locator(".plot").first
+    expect(inside.locator("rect.paused")).to_have_count(2)
+    expect(inside.locator("text", has_text="off schedule")).to_have_count(1)
+    expect(inside.locator("rect.problem")).to_have_count(2)
+    expect(inside).to_have_attribute(
+        "aria-label",
+        "Inside. At the busiest moment 1 inside. Not counted for 9.0\u00a0h: off schedule, moved.",
+    )
+    panel.get_by_text("As a table").first.click()
+    rows = panel.locator("tbody tr", has_text="off schedule")
+    expect(rows.nth(2)).to_contain_text("not counted for 15\u00a0min: off schedule")
+    expect(rows.nth(2).locator("td").nth(1)).to_have_text("\u2013")
+    expect(panel.locator("tbody tr", has_text="camera too few pictures").first).to_be_attached()
+    accessible(page)

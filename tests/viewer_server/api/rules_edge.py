@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ class RulesEdge(FakeEdge):
     """One node with the camera "yard", its zone "square" and its line "gate"."""
 
     saved: int = 0
+    takes_s: float = 0.0
+    """How long the node takes to save rules."""
     rules: Mapping[str, RuleDefinition]
 
     def begin(
@@ -59,6 +62,7 @@ class RulesEdge(FakeEdge):
         self.client.set_state(topics.RULES, self.path(topics.RULES), encode(said))
 
     def _set(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
+        time.sleep(self.takes_s)
         if request.version != self.saved:
             raise RefusedError("conflict", f"version {self.saved} is saved, not {request.version}")
         assert request.rules is not None

@@ -11,6 +11,7 @@ import { aboutIt, inWords } from "./words.js";
 
 const EVERY_MS = 3000;
 const ON_A_PAGE = 25; // nodes
+const CHANGED = "This rule has been changed meanwhile. Look at the list, and try again if that is still right.";
 
 class RulesPage {
   /** @type {Map<string, NodeRules>} */
@@ -19,6 +20,7 @@ class RulesPage {
   #targets = [];
   #failed = false;
   #shown = "";
+  #changes = Promise.resolve(); // one at a time, each to what the one before has saved
   #editor = new Editor((node) => this.#nodes.get(node), () => this.#targets, () => this.refresh());
   #pager = new Pager(byId("pager"), "nodes", ON_A_PAGE, () => this.refresh());
   refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
@@ -86,18 +88,29 @@ class RulesPage {
     const tools = may ? [
       tool("Change", () => this.#editor.open(node, id, rule)),
       tool("Copy", () => this.#editor.open(node, "", { ...rule, name: rule.name === null ? null : `${rule.name} 2`.slice(0, 64) })),
-      tool(rule.enabled ? "Turn off" : "Turn on", () => void this.#replace(node, id, { ...rule, enabled: !rule.enabled })),
-      tool("Delete", () => { if (confirm(`Delete the rule ${isolated(shown)}?`)) void this.#replace(node, id, null); }),
+      tool(rule.enabled ? "Turn off" : "Turn on", () => this.#replace(node, id, rule, { ...rule, enabled: !rule.enabled })),
+      tool("Delete", () => { if (confirm(`Delete the rule ${isolated(shown)}?`)) this.#replace(node, id, rule, null); }),
     ] : [];
     return element("li", { "data-rule": key }, text, element("div", { class: "bar" }, ...tools));
   }
 
-  /** Saves one changed rule, or deletes it. @param {string} node @param {string} id @param {RuleDefinition | null} rule */
-  async #replace(node, id, rule) {
-    const now = this.#nodes.get(node)?.rules;
-    if (!now) return;
-    const { [id]: _, ...others } = now.rules;
-    await this.#editor.send(node, rule ? { ...others, [id]: rule } : others, now.version, byId("note"));
+  /**
+   * Turns one rule on or off, or deletes it, after the changes that were asked for before. The page may still show what was
+   * saved before those, so all rules are read anew. A rule that somebody has changed otherwise meanwhile is left alone.
+   * @param {string} node
+   * @param {string} id
+   * @param {RuleDefinition} shown
+   * @param {RuleDefinition | null} wanted
+   */
+  #replace(node, id, shown, wanted) {
+    this.#changes = this.#changes.then(async () => {
+      await this.#refresh();
+      const now = this.#nodes.get(node)?.rules;
+      if (!now) return;
+      const { [id]: current, ...others } = now.rules;
+      if (JSON.stringify({ ...current, enabled: shown.enabled }) !== JSON.stringify(shown)) byId("note").textContent = CHANGED;
+      else await this.#editor.send(node, wanted ? { ...others, [id]: wanted } : others, now.version, byId("note"));
+    });
   }
 }
 
