@@ -255,6 +255,7 @@ class Node:
                     watchdog=self._watchdog,
                     late=parts.late_stages,
                     definitions=parts.definitions,
+                    problems=parts.health.problems,
                     meter=parts.meter,
                     running=parts.running,
                     stopping=lambda: self._stop.is_set() or self._finishing,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -20,7 +20,7 @@ from edge_node.publish.publisher import Publisher
 from shared.mqtt.client import Client
 from shared.secrets.redact import redact
 from shared.service.watchdog import Watchdog, says
-from shared.wire.messages import Metrics, ModelInfo
+from shared.wire.messages import CameraProblem, Metrics, ModelInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Shown:
         watchdog: Knows whether they get on.
         late: Knows which do not.
         definitions: Zones and lines.
+        problems: Gives what is wrong with the picture of each camera that is judged.
         meter: Counts on the frame path.
         running: Gives the model, its engine and its devices.
         stopping: Says whether the node is about to end.
@@ -45,6 +46,7 @@ class Shown:
     watchdog: Watchdog
     late: LateStages
     definitions: DefinitionStore
+    problems: Callable[[], Mapping[str, Sequence[CameraProblem]]]
     meter: Meter
     running: Callable[[], tuple[ModelInfo, str, str]]
     stopping: Callable[[], bool]
@@ -116,6 +118,7 @@ def _now(parts: Shown) -> Now:
         connections=parts.client.connections,
         states={camera: state for camera, (state, _) in states.items()},
         reconnects=dict(publisher.state.reconnects),
+        problems=parts.problems(),
         newest=newest,
         days=publisher.days,
         stages=dict(publisher.stopwatch.histograms or {}),

@@ -15,6 +15,7 @@ from shared.wire.messages import (
     CameraState,
     EventType,
     IgnoreReason,
+    Problem,
 )
 
 _COUNTERS = {
@@ -57,6 +58,17 @@ def cameras(families: Families, seen: Seen) -> Iterator[Family]:
         "Times that the camera was lost or could not be opened",
         (((camera,), now.reconnects.get(camera, 0)) for camera in now.states),
         "camera",
+    )
+    yield families.gauge(
+        "darner_edge_camera_problem",
+        "1 while this is wrong with the camera's picture; of cameras whose picture is judged",
+        (
+            ((camera, problem), float(problem in {one.problem for one in problems}))
+            for camera, problems in now.problems.items()
+            for problem in get_args(Problem)
+        ),
+        "camera",
+        "problem",
     )
     yield families.histogram(
         "darner_edge_latency_seconds",

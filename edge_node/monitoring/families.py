@@ -18,7 +18,7 @@ from edge_node.analytics.watch import Analysed
 from edge_node.config.definitions import Definitions
 from edge_node.days.book import CameraDays
 from edge_node.monitoring.meter import Meter
-from shared.wire.messages import CameraState, Metrics
+from shared.wire.messages import CameraProblem, CameraState, Metrics
 from shared.wire.stopwatch import BOUNDS_S, Histogram
 
 Rows = Iterable[tuple[Sequence[str], float]]
@@ -37,6 +37,7 @@ class Now:
         definitions: Zones and lines of each camera.
         states: State of each camera; none before its first one.
         reconnects: How often each camera was lost.
+        problems: What is wrong with the picture of each camera that is judged.
         newest: The newest analysed frame of each camera that has one.
         days: Counters of the day of each camera.
         stages: Durations of each stage.
@@ -50,6 +51,7 @@ class Now:
     definitions: Mapping[str, Definitions]
     states: Mapping[str, CameraState | None]
     reconnects: Mapping[str, int]
+    problems: Mapping[str, Sequence[CameraProblem]]
     newest: Mapping[str, Analysed]
     days: Mapping[str, CameraDays]
     stages: Mapping[str, Histogram]

@@ -28,9 +28,10 @@ pytestmark = pytest.mark.skipif(
     reason="Prometheus is not installed: sudo apt install prometheus",
 )
 NOT_HERE = re.compile(
-    "gpu|temperature|throttled|snapshots_dropped|camera_looks|not_collected|messages_refused|camera_left_out"
+    "gpu|temperature|throttled|snapshots_dropped|camera_looks|camera_problem|not_collected|messages_refused"
+    "|camera_left_out"
 )
-"""Without a GPU, sensors, tiles, losses, and cameras that detect by themselves, there are no such series."""
+"""Without a GPU, sensors, tiles, losses, problems, and cameras that detect by themselves, there are none."""
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,7 @@ class Scene:
                 watchdog=self.watchdog,
                 late=self.late,
                 definitions=DefinitionStore(None, self.cameras),
+                problems=dict,
                 meter=Meter(self.cameras, ("person",)),
                 running=lambda: (MODEL, "onnx", "cpu"),
                 stopping=lambda: self.stopping,

@@ -14,6 +14,7 @@ from edge_node.monitoring.families import Now
 from edge_node.monitoring.meter import Meter
 from shared.wire.messages import (
     CameraMetrics,
+    CameraProblem,
     CollectMetrics,
     Dwell,
     Flow,
@@ -155,6 +156,7 @@ def everything(state: str = "streaming") -> Now:
         definitions={"street": PLACES, "back": Definitions(version=1, zones={}, lines={})},
         states={"street": state, "back": None},  # type: ignore[dict-item]  # a table of tests names states
         reconnects={"street": 3},
+        problems={"street": [CameraProblem(problem="moved", since_us=now_us())]},
         newest={"street": frame},
         days={"street": days()},
         stages=stopwatch.histograms,

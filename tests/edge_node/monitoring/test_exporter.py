@@ -100,11 +100,14 @@ def test_what_cameras_see_is_counted_by_class_place_and_direction() -> None:
     assert "darner_zone_occupancy camera=street zone=kerb" not in found, "a line has no occupancy"
 
 
-def test_presence_pauses_and_counters_of_the_day_are_told() -> None:
+def test_presence_pauses_problems_and_counters_of_the_day_are_told() -> None:
     found = scrape(exporter(everything()))
     assert found["darner_zone_present camera=street zone=door"] == 1
     assert found["darner_zone_paused camera=street zone=door"] == 0
     assert found["darner_line_paused camera=street line=kerb"] == 1
+    assert found["darner_edge_camera_problem camera=street problem=moved"] == 1
+    assert found["darner_edge_camera_problem camera=street problem=covered"] == 0
+    assert "darner_edge_camera_problem camera=back problem=moved" not in found, "nobody judges its picture"
     assert found["darner_zone_day_entered camera=street zone=door"] == 1
     assert found["darner_zone_day_exited camera=street zone=door"] == 0
     assert found["darner_line_day_crossed camera=street direction=in line=kerb"] == 0
