@@ -211,6 +211,8 @@ class Parts:
         def tell(report: Report) -> None:
             self.pipeline.watches[report.camera].pauses.set("health", report.pauses)
             sender.tell(report)
+            problems = frozenset(one.problem for one in report.problems)
+            self.mirror.judge(report.camera, problems if report.watched else None)
 
         return HealthMonitor(config.cameras, self.definitions, ViewStore(views_path(config)), tell)
 

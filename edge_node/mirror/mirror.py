@@ -23,6 +23,7 @@ from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.service.watchdog import Look, taking
 from shared.wire import topics
+from shared.wire.messages import Problem
 
 log = logging.getLogger("darner.onvif")
 
@@ -66,6 +67,7 @@ class Mirror:
         self._shared = self._prefix != config.node  # other nodes may use it, too
         self._wanted = self._settings = config.onvif
         self._cameras = {name: _Camera(name, config.onvif, class_names) for name in config.cameras}
+        self._problems: dict[str, frozenset[Problem]] = {}  # of the cameras whose picture is judged
         self.waiting: Channel[Analysed] = Channel()
         self._once = Once()
         self._thread: threading.Thread | None = None
@@ -101,6 +103,18 @@ class Mirror:
         """Take what became certain after a camera's last frame."""
         if self._settings.events:
             self._try(item, ends=True)
+
+    def judge(self, camera: str, problems: frozenset[Problem] | None) -> None:
+        """Say from the camera's next frame on what is wrong with its picture. Any thread may call this.
+
+        Args:
+            camera: Its name.
+            problems: What is wrong; None: nobody judges it.
+        """
+        if problems is None:
+            self._problems.pop(camera, None)
+        else:
+            self._problems[camera] = problems
 
     def farewell(self) -> None:
         """Take back all properties, so that nobody believes them when the node is gone."""
@@ -146,7 +160,7 @@ class Mirror:
             if not self._heard:
                 self._heard = self._listening = True
                 self._client.subscribe(self._all_events, 1)
-            self._say(camera.rules.take(item, ends=ends))
+            self._say(camera.rules.take(item, self._problems.get(item.frame.camera), ends=ends))
         if self._settings.frames and not ends:
             self._show(camera, item)
 

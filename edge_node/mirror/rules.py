@@ -1,4 +1,4 @@
-"""What happens in a camera's zones and at its lines, as ONVIF's events."""
+"""What happens in a camera's zones and at its lines, and to its picture, as ONVIF's events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_node.onvif import event
 from edge_node.onvif.classes import Kind
 from edge_node.onvif.event import Rule
 from edge_node.onvif.scene import utc
-from shared.wire.messages import ZoneNumbers
+from shared.wire.messages import Problem, ZoneNumbers
 
 OBJECTS_EVERY_S = 1.0
 """The least time between two events that say which types of objects are in the picture."""
@@ -44,16 +44,20 @@ class Rules:
         self._inside: dict[str, dict[int, str]] = {}  # by zone: the type of each object in it
         self._loitering: dict[str, dict[int, int]] = {}  # by zone: since when each object loiters
         self._properties: dict[Rule, dict[str, Any]] = {}
-        self._counts: list[tuple[str, int, int, int]] | None = None  # those that the properties are of
+        # What the properties are of: counts, and problems.
+        self._told: tuple[list[tuple[str, int, int, int]], frozenset[Problem] | None] | None = None
         self._types: tuple[str, ...] = ()
         self._types_s = float("-inf")
         self._began = False
 
-    def take(self, item: Analysed, *, ends: bool = False) -> Iterator[Said]:
+    def take(
+        self, item: Analysed, problems: frozenset[Problem] | None = None, *, ends: bool = False
+    ) -> Iterator[Said]:
         """The events that a frame makes.
 
         Args:
             item: The frame.
+            problems: What is wrong with the camera's picture; None: nobody judges it.
             ends: Whether only its happenings and numbers are new, because no frame follows.
         """
         captured_us = item.frame.captured_ns // 1000
@@ -65,9 +69,12 @@ class Rules:
             yield from self._happened(happening, max(0, captured_us - ago_us))
         numbers = item.report.numbers
         counts = [(name, one.entered, one.exited, one.occupancy) for name, one in numbers.items()]
-        if item.report.happenings or counts != self._counts:  # else nothing has changed
-            self._counts = counts
+        if item.report.happenings or (counts, problems) != self._told:  # else nothing has changed
+            self._told = counts, problems
             wanted: dict[Rule, dict[str, Any]] = {}
+            if problems is not None:
+                for topic, those in event.TAMPERING.items():
+                    wanted[Rule(topic, self._camera)] = {"State": bool(those & problems)}
             for name, one in numbers.items():
                 wanted |= self._properties_of(name, one)
             yield from self._changed(wanted, captured_us)

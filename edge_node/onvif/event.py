@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_node.onvif.scene import utc
+from shared.wire.messages import Problem
 
 CROSSED = "RuleEngine/LineDetector/Crossed"
 INSIDE = "RuleEngine/FieldDetector/ObjectsInside"
@@ -14,8 +15,18 @@ LOITERING = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
 COUNTER = "RuleEngine/CountAggregation/Counter"
 OCCUPANCY = "RuleEngine/CountAggregation/OccupancyCounter"
 OBJECTS = "RuleEngine/ObjectDetection/Object"
-PROPERTIES = (INSIDE, LOITERING, COUNTER, OCCUPANCY)
+BLURRY = "VideoSource/ImageTooBlurry/AnalyticsService"
+BRIGHT = "VideoSource/ImageTooBright/AnalyticsService"
+CHANGED = "VideoSource/GlobalSceneChange/AnalyticsService"
+PROPERTIES = (INSIDE, LOITERING, COUNTER, OCCUPANCY, BLURRY, BRIGHT, CHANGED)
 """Topics of events that say how something is, not what happened: the broker retains the last one."""
+
+TAMPERING: dict[str, frozenset[Problem]] = {
+    BLURRY: frozenset(("out_of_focus",)),
+    BRIGHT: frozenset(("washed_out",)),
+    CHANGED: frozenset(("covered", "moved")),
+}
+"""Which problems of a picture ONVIF's topics of tampering are about: ONVIF Imaging Service, "Tampering"."""
 
 VENDOR = "darner"
 """Prefix of data of ours that ONVIF has no name for."""
@@ -25,36 +36,32 @@ MAX_IDS = 256
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which rule of which camera an event is about.
+    """What an event is about: a rule of a camera, or the camera's picture.
 
     Attributes:
         topic: ONVIF's topic, without its namespace.
         camera: Token of the video source.
-        name: Name of the rule.
+        name: Name of the rule; None: the event is about the picture.
     """
 
     topic: str
     camera: str
-    name: str
+    name: str | None = None
 
     @property
     def levels(self) -> str:
         """The levels of the MQTT topic behind TopicPrefix."""
-        return f"onvif-ej/{self.topic}/&{self.camera}/{self.name}"
+        return "/".join(["onvif-ej", self.topic, f"&{self.camera}", *([self.name] if self.name else [])])
 
     def event(self, occurred_us: int, data: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The payload of an event of this rule."""
-        return {
-            "UtcTime": utc(occurred_us),
-            "Source": {"VideoSource": self.camera, "Rule": self.name},
-            "Data": data or {},
-        }
+        """The payload of an event about this."""
+        source = {"VideoSource": self.camera, "Rule": self.name} if self.name else {"Source": self.camera}
+        return {"UtcTime": utc(occurred_us), "Source": source, "Data": data or {}}
 
 
 def camera_of(path: str) -> str:
     """The camera that an MQTT topic with `Rule.levels` at its end names; "" where it names none."""
-    levels = path.split("/")
-    return levels[-2].removeprefix("&") if len(levels) > 1 else ""
+    return next((level[1:] for level in path.split("/")[-2:] if level.startswith("&")), "")
 
 
 def about(numbers: Sequence[int], types: Sequence[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from tests.edge_node.onvif.shapes import EVENT, EVENT_TOPIC, SCENE, SCENE_TOPIC
 from tests.edge_node.scenes import CLASSES, Actor, clock, stand
 
 INSIDE = "box/onvif-ej/RuleEngine/FieldDetector/ObjectsInside/&street/yard"
+MOVED = "box/onvif-ej/VideoSource/GlobalSceneChange/AnalyticsService/&street"
 
 
 def config(url: str = "mqtt://127.0.0.1:9", **onvif: Any) -> EdgeConfig:
@@ -58,8 +59,10 @@ def heard(reader: Client, last: str) -> list[Received]:
 
 def test_events_come_as_onvif_writes_them_and_properties_stay_until_the_farewell(broker: Mosquitto) -> None:
     with mirroring(broker, events=True) as (mirror, _, reader):
+        mirror.judge("street", frozenset())
         for item in items([Actor(7, ACROSS)], clock(10, 14), ZONES, LINES):
             mirror.offer(item)
+            mirror.judge("street", frozenset(["moved"]))
         mirror.farewell()
         came = [reader.received.get(10)]
         while {one.topic for one in came if one.retain} != {one.topic for one in came if not one.payload}:
@@ -70,7 +73,15 @@ def test_events_come_as_onvif_writes_them_and_properties_stay_until_the_farewell
         if one.payload:
             jsonschema.validate(orjson.loads(one.payload), EVENT)
     kept = {one.topic.split("/")[4] for one in came if one.retain}
-    assert kept == {"ObjectsInside", "ObjectIsLoitering", "Counter", "OccupancyCounter"}
+    assert kept == {
+        "ObjectsInside",
+        "ObjectIsLoitering",
+        "Counter",
+        "OccupancyCounter",
+        "AnalyticsService",
+    }
+    changed = [orjson.loads(one.payload)["Data"] for one in came if one.topic == MOVED and one.payload]
+    assert changed == [{"State": False}, {"State": True}]
     assert {one.topic.split("/")[4] for one in came if not one.retain} == {"Crossed", "Object"}
     inside = [orjson.loads(one.payload)["Data"] for one in came if one.topic == INSIDE and one.payload]
     assert [one["IsInside"] for one in inside] == [False, True, False]
@@ -167,16 +178,17 @@ def test_what_a_killed_run_left_is_cleared_and_what_is_true_now_stays(broker: Mo
 def test_below_a_prefix_that_nodes_share_the_cameras_of_others_are_left_alone(broker: Mosquitto) -> None:
     below = "site/onvif-ej/RuleEngine/FieldDetector/ObjectsInside/"
     own, other = f"{below}&street/former", f"{below}&gate/yard"
+    of_picture = MOVED.replace("box/", "site/")
     with Client(config(broker.url).mqtt, name="others") as before:
-        for path in (other, own):
+        for path in (other, own, of_picture):
             before.set_state(topics.ONVIF_PROPERTY, path, b'{"Data": {"IsInside": true}}')
         assert before.wait_connected(10)
         assert before.finish(10)
         before.abandon()
     with mirroring(broker, events=True, prefix="site") as (mirror, client, _):
         mirror.offer(next(iter(items([Actor(1, stand(0.5, 0.5))], clock(10, 1)))))
-        for received in (client.received.get(10), client.received.get(10)):
-            mirror.handle(received)
+        for _ in range(3):
+            mirror.handle(client.received.get(10))
         assert client.finish(10)
         with Client(config(broker.url).mqtt, name="late") as late:
             late.subscribe("site/#", 1)

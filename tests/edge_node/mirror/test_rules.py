@@ -13,7 +13,7 @@ from edge_node.analytics.watch import Analysed
 from edge_node.mirror.rules import Rules, Said
 from edge_node.onvif import event
 from edge_node.onvif.classes import kinds
-from shared.wire.messages import LineDefinition, ZoneDefinition
+from shared.wire.messages import LineDefinition, Problem, ZoneDefinition
 from tests.edge_node.consolidate.test_consolidation import START_US, items
 from tests.edge_node.onvif.shapes import EVENT, EVENT_TOPIC
 from tests.edge_node.scenes import CLASSES, Actor, between, clock, square, stand, walk
@@ -118,6 +118,28 @@ def test_nothing_is_said_twice() -> None:
     )
     assert told(frames[:10], rules)
     assert told(frames[10:], rules) == []
+
+
+def test_what_is_wrong_with_a_picture_is_said_in_the_words_that_onvif_has_for_it() -> None:
+    rules, frames = Rules("street", kinds(CLASSES)), items([], clock(10, 2))
+    states = dict.fromkeys((event.BLURRY, event.BRIGHT, event.CHANGED), False)
+    table: tuple[tuple[set[Problem], set[str]], ...] = (
+        (set(), set()),
+        ({"covered", "low_rate"}, {event.CHANGED}),
+        ({"moved", "out_of_focus"}, {event.CHANGED, event.BLURRY}),
+        ({"washed_out", "frozen", "wrong_colours"}, {event.BRIGHT}),
+    )
+    for problems, true in table:
+        for one in rules.take(next(frames), frozenset(problems)):
+            jsonschema.validate(one.payload, EVENT)
+            assert re.fullmatch(EVENT_TOPIC, f"box/{one.rule.levels}")
+            assert one.payload is not None
+            assert one.payload["Source"] == {"Source": "street"}
+            states[one.rule.topic] = one.payload["Data"]["State"]
+        assert {topic for topic, state in states.items() if state} == true
+        assert list(rules.take(next(frames), frozenset(problems))) == [], "nothing is said twice"
+    gone = {one.rule.topic: one.payload for one in rules.take(next(frames), None)}
+    assert gone == dict.fromkeys(states), "nobody judges the picture"
 
 
 def test_the_types_in_view_are_said_when_they_change_but_not_more_than_once_a_second() -> None:

@@ -63,12 +63,20 @@ SIMPLE = {"type": ["string", "integer", "boolean"]}
 EVENT = exactly(
     {
         "UtcTime": TIME,
-        "Source": exactly({"VideoSource": {"type": "string"}, "Rule": {"type": "string"}}),
+        "Source": {
+            "oneOf": [
+                exactly({"VideoSource": {"type": "string"}, "Rule": {"type": "string"}}),
+                exactly({"Source": {"type": "string"}}),
+            ]
+        },
         "Data": {"type": "object", "additionalProperties": SIMPLE},
     }
 )
 
 SCENE_TOPIC = r"[^/#+]+/onvif-mj/VideoAnalytics/[^/#+]+/Darner"
 """TopicPrefix, PayloadPrefix, MetadataType, ProfileToken and AnalyticsModuleName."""
-EVENT_TOPIC = r"[^/#+]+/onvif-ej/RuleEngine(/[A-Za-z]+){2}/&[^/#+]{1,64}/[^/#+]+"
+EVENT_TOPIC = (
+    r"[^/#+]+/onvif-ej/(RuleEngine(/[A-Za-z]+){2}/&[^/#+]{1,64}/[^/#+]+"
+    r"|VideoSource/[A-Za-z]+/AnalyticsService/&[^/#+]{1,64})"
+)
 """TopicPrefix, PayloadPrefix, LocalTopic, and behind the & the values of the source in its order."""
