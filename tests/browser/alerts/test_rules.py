@@ -165,7 +165,7 @@ def test_the_pages_are_accessible_and_what_they_show_is_text(
     out = Condition(trigger="event", events=("line_crossed",), zones=("gate",), direction="out")
     edge.problems = {"evil": (EVIL,)}
     edge.save(
-        {"evil": rule, "a": empty, "b": replace(STAY, when=out), **{f"rule-{n}": STAY for n in range(28)}}
+        {"evil": rule, "constructor": empty, "b": replace(STAY, when=out), **{f"rule-{n}": STAY for n in range(28)}}
     )
     for number, severity in enumerate(("info", "critical"), 1):
         said = Alert(rule="evil", name=EVIL[:64], severity=severity, text=EVIL, trigger="stay")  # type: ignore[arg-type]  # one of them
@@ -178,7 +178,7 @@ def test_the_pages_are_accessible_and_what_they_show_is_text(
     expect(page.locator("[data-rule]")).to_have_count(31)
     for one, words in (
         ("evil", "at least 3 objects are in any zone"),
-        ("a", "no objects (person) are in any zone"),
+        ("constructor", "no objects (person) are in any zone"),
         ("b", "anything crosses Door outwards"),
     ):
         expect(page.locator(f'[data-rule="test/{one}"] p')).to_have_text(f"When {words}: tell all targets.")

@@ -68,6 +68,8 @@ def test_a_first_schedule_is_drawn_previewed_and_saved(
     page = schedules()
     button(page, "Make a schedule for test").click()
     page.get_by_label("Time zone").fill("Europe/Berlin")
+    page.get_by_label("Name of the schedule").fill("__proto__")  # which every object of JavaScript has
+    expect(page.locator("#edit [data-schedule]")).to_have_attribute("data-schedule", "__proto__-2")
     page.get_by_label("Name of the schedule").fill("Café")
     week = page.locator(".week .day")
     start, end = week.nth(5).bounding_box(), week.nth(6).bounding_box()

@@ -4,6 +4,7 @@
 
 import { button, byId, element, messageOf } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
+import { own } from "../common/own.js";
 import { Pager } from "../common/pager.js";
 import { askInPlace, keepUp } from "../common/rest.js";
 import { Editor } from "./editor.js";
@@ -81,7 +82,7 @@ class RulesPage {
     const shown = rule.name ?? id;
     const head = element("div", { class: "head" }, element("h3", {}, named(rule.name, id)), element("span", { class: "badge", "data-severity": rule.severity }, rule.severity),
       ...(rule.enabled ? [] : [element("span", { class: "badge off" }, "off")]));
-    const problems = rules?.problems[id] ?? [];
+    const problems = own(rules?.problems, id) ?? [];
     const text = element("div", {}, head, element("p", {}, ...inWords(rule, about)),
       ...(problems.length ? [element("ul", { class: "problems", "aria-label": `What is wrong with ${shown}` }, ...problems.map((one) => element("li", {}, aboutIt(one))))] : []));
     const tool = (/** @type {string} */ name, /** @type {() => void} */ pressed) => button(name, pressed, { "data-key": `${key} ${name}`, "aria-label": `${name}: ${shown}` });

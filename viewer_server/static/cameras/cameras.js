@@ -8,6 +8,7 @@
 
 import { button, byId, element, messageOf } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
+import { own } from "../common/own.js";
 import { Pager } from "../common/pager.js";
 import { askInPlace, keepUp } from "../common/rest.js";
 import { Editor } from "./editor.js";
@@ -87,7 +88,7 @@ class CamerasPage {
 
   /** @param {string} node @param {string} camera @param {Entry} entry @param {boolean} may */
   #row(node, camera, entry, may) {
-    const about = [entry.source, entry.login ? "with a login" : "", entry.schedule ? `analysed during ${isolated(this.#nodes.get(node)?.schedules?.[entry.schedule] ?? entry.schedule)}` : "", WHERE[entry.origin]].filter(Boolean).join(" · ");
+    const about = [entry.source, entry.login ? "with a login" : "", entry.schedule ? `analysed during ${isolated(own(this.#nodes.get(node)?.schedules, entry.schedule) ?? entry.schedule)}` : "", WHERE[entry.origin]].filter(Boolean).join(" · ");
     const text = element("div", {}, element("h3", {}, named(entry.name, camera)), element("p", { class: "quiet" }, about));
     const key = `${node}/${camera}`;
     const undoing = entry.origin === "changed";

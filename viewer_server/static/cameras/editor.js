@@ -8,6 +8,7 @@
 
 import { buttonById, byId, canvasById, context2d, element, inputById, messageOf, selectById } from "../common/dom.js";
 import { isolated } from "../common/names.js";
+import { own } from "../common/own.js";
 import { askInPlace, Refusal } from "../common/rest.js";
 
 const PROBE_MS = 45_000;
@@ -137,7 +138,7 @@ export class Editor {
 
   async #save() {
     const camera = inputById("camera").value;
-    if (!inputById("camera").readOnly && this.#settingsOf(this.#node)?.cameras[camera]) {
+    if (!inputById("camera").readOnly && own(this.#settingsOf(this.#node)?.cameras, camera)) {
       return this.#said(`There is a camera ${camera} already: choose another identifier.`);
     }
     // Whoever saves again after a conflict has seen what the others did.

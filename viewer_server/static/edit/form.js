@@ -10,6 +10,7 @@
 import { element } from "../common/dom.js";
 import { anchorNames } from "../common/geometry.js";
 import { BLANK, isolated, REFUSED } from "../common/names.js";
+import { own } from "../common/own.js";
 
 /** @type {(keyof Settings)[]} */
 const CAN_BE_NULL = ["loitering_s", "crowd", "presence", "schedule"];
@@ -160,7 +161,7 @@ function zoneFields(more, set) {
  */
 function scheduleField(kind, schedules, more, set) {
   const chosen = more.schedule ?? "";
-  const gone = chosen && !schedules[chosen] ? [element("option", { value: chosen }, `${chosen}, which is not defined`)] : [];
+  const gone = chosen && !own(schedules, chosen) ? [element("option", { value: chosen }, `${chosen}, which is not defined`)] : [];
   const list = element("select", {}, element("option", { value: "" }, "always"), ...gone,
     ...Object.entries(schedules).map(([id, { name }]) => element("option", { value: id }, isolated(name || id))));
   list.value = chosen;

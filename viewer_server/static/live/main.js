@@ -10,6 +10,7 @@ import { ServerClock } from "../common/clock.js";
 import { byId } from "../common/dom.js";
 import { Fleet } from "../common/fleet.js";
 import { called, isolated, learnZones, retell } from "../common/names.js";
+import { own } from "../common/own.js";
 import { ModeBar } from "../schedules/mode.js";
 import { CameraPage } from "./camera.js";
 import { Connection } from "./connection.js";
@@ -225,7 +226,7 @@ class LivePage {
     tile.canAccept = info?.capabilities.includes("health") ?? false;
     tile.schedules = info?.capabilities.includes("calendar") ? calendar?.schedules ?? {} : null;
     tile.canName = info?.capabilities.includes("names") ?? false;
-    tile.metrics = metrics?.cameras[tile.camera];
+    tile.metrics = own(metrics?.cameras, tile.camera);
   }
 
   /** @param {Messages["camera_status"]} message */

@@ -11,6 +11,7 @@
 import { byId, element } from "../common/dom.js";
 import { duration } from "../common/format.js";
 import { label } from "../common/names.js";
+import { own } from "../common/own.js";
 import { nextOf } from "../common/sorted.js";
 import { short } from "../health/words.js";
 import { clockTime } from "../schedules/words.js";
@@ -78,7 +79,7 @@ export class ZonePanel {
     const [node, camera, name] = row.path;
     const { calendar, mode } = this.#times.get(node) ?? {};
     const schedule = this.#schedules.get(`${node}/${camera}`)?.get(name);
-    const next = schedule && row.numbers.paused === "schedule" ? mode?.schedules[schedule]?.next_change_us : undefined;
+    const next = schedule && row.numbers.paused === "schedule" ? own(mode?.schedules, schedule)?.next_change_us : undefined;
     const timezone = mode?.timezone ?? calendar?.timezone;
     fill(row, row.numbers, timezone, next == null ? "" : ` until ${clockTime(next, timezone)}`);
   }

@@ -6,6 +6,8 @@
  * @typedef {{session: string, at: number, counts: Record<string, Numbers>}} Reading
  */
 
+import { own } from "../common/own.js";
+
 export class LookRates {
   /** @type {Map<string, {before: Reading | null, newest: Reading}>} */
   #nodes = new Map();
@@ -42,9 +44,9 @@ export class LookRates {
    */
   of(node, camera) {
     const { before, newest } = this.#nodes.get(node) ?? {};
-    const [old, now] = [before?.counts[camera], newest?.counts[camera]];
+    const [old, now] = [own(before?.counts, camera), own(newest?.counts, camera)];
     if (!before || !newest || !old || !now) return null;
     return Object.fromEntries(Object.entries(now).map(([purpose, count]) =>
-      [purpose, Math.max(0, count - (old[purpose] ?? 0)) / (newest.at - before.at)]));
+      [purpose, Math.max(0, count - (own(old, purpose) ?? 0)) / (newest.at - before.at)]));
   }
 }

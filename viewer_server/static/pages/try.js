@@ -4,6 +4,7 @@
 
 import { colourOf } from "../common/colours.js";
 import { byId, canvasById, context2d, element, inputById, messageOf, selectById } from "../common/dom.js";
+import { tally } from "../common/own.js";
 import { ask } from "../common/rest.js";
 
 const MOST_BYTES = 650_000;
@@ -74,10 +75,7 @@ function show(bitmap, found) {
   context.font = `600 ${13 * scale}px system-ui, sans-serif`;
   found.objects.forEach((object, i) => outline(context, object, colourOf(i), scale));
   canvas.dataset.objects = String(found.objects.length);
-  /** @type {Record<string, number>} */
-  const counts = {};
-  for (const { label } of found.objects) counts[label] = (counts[label] ?? 0) + 1;
-  const said = Object.entries(counts).map(([label, count]) => `${count} ${label}`).join(", ") || "nothing that it knows";
+  const said = tally(found.objects.map(({ label }) => label)) || "nothing that it knows";
   const spent = Object.entries(found.timings_ms).map(([name, value]) => `${name} ${value.toFixed(1)} ms`).join(", ");
   byId("try-note").textContent = `Node ${nodeName(found.node)} sees ${said}. ${spent}${found.backend ? ` (${found.backend})` : ""}`;
   canvas.setAttribute("aria-label", `Your picture: ${said}`);

@@ -4,6 +4,7 @@
 
 import { colourOf } from "../common/colours.js";
 import { byId, canvasById, context2d } from "../common/dom.js";
+import { tally } from "../common/own.js";
 import { pictureOf } from "../common/rest.js";
 
 /** @param {CameraSummary} camera @param {PathList["tracks"]} tracks newest first */
@@ -31,10 +32,7 @@ export async function drawPaths(camera, tracks) {
     context.arc(x * canvas.width, y * canvas.height, context.lineWidth * 2, 0, 2 * Math.PI);
     context.fill();
   });
-  /** @type {Record<string, number>} */
-  const counts = {};
-  for (const { label } of tracks) counts[label] = (counts[label] ?? 0) + 1;
-  const what = Object.entries(counts).map(([label, count]) => `${count} ${label}`).join(", ");
+  const what = tally(tracks.map(({ label }) => label));
   canvas.setAttribute("aria-label", `Paths: ${what}`);
   byId("paths-note").textContent = `The last ${tracks.length} finished tracks since the viewer started (${what}). A dot is where a path ends.`;
 }

@@ -101,7 +101,7 @@ export class CalendarDraft {
     const base = /^\d+$/.test(wanted) ? `${kind === "modes" ? "mode" : "schedule"}-${wanted}` : wanted;
     for (let number = 1; ; number += 1) {
       const id = number === 1 ? base : `${base}-${number}`;
-      if (!taken.includes(id)) return id;
+      if (!taken.includes(id) && !(id in {})) return id; // every object has a "constructor"
     }
   }
 }

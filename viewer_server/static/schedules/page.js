@@ -7,6 +7,7 @@
 
 import { button, byId, element, messageOf } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
+import { own } from "../common/own.js";
 import { Pager } from "../common/pager.js";
 import { askInPlace, keepUp } from "../common/rest.js";
 import { Editor } from "./editor.js";
@@ -99,7 +100,7 @@ class SchedulesPage {
       parts.push(element("div", { class: "holds" }, element("h3", {}, "Mode"), modes.root));
     }
     const rows = Object.entries(calendar.schedules).map(([id, schedule]) => {
-      const state = online ? mode?.schedules[id] : undefined;
+      const state = online ? own(mode?.schedules, id) : undefined;
       const inModes = schedule.modes.length ? `, in ${schedule.modes.map((one) => isolated(calledOf(calendar.modes, one))).join(" or ")}` : "";
       return element("li", { "data-schedule": id },
         element("span", { class: "state", "data-state": state?.active ? "good" : (state ? "wait" : "bad") }, element("bdi", { title: id }, schedule.name || id)),

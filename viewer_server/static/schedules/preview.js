@@ -7,6 +7,7 @@
 
 import { element, messageOf } from "../common/dom.js";
 import { isolated } from "../common/names.js";
+import { own } from "../common/own.js";
 import { askInPlace } from "../common/rest.js";
 import { calledOf, clockTime, dayName } from "./words.js";
 
@@ -41,7 +42,7 @@ export class Preview {
       /** @type {Ahead} */
       const found = await askInPlace("calendars/ahead", { calendar: { ...calendar, schedules }, days: DAYS, timezone });
       if (number !== this.#asked) return;
-      const hasModes = calendar.schedules[schedule]?.modes.length > 0;
+      const hasModes = (own(calendar.schedules, schedule)?.modes.length ?? 0) > 0;
       this.#note.textContent = `${found.problems.map((text) => `${text}. `).join("")}In ${zoneOf(calendar, timezone, found)}${hasModes ? ", with the modes that the schedules set" : ""}.`;
       this.#list.replaceChildren(...found.days.map((day) => this.#day(day, found, schedule, hasModes ? calendar.modes : null)));
     } catch (error) {
@@ -53,7 +54,7 @@ export class Preview {
 
   /** @param {Ahead["days"][number]} day @param {Ahead} found @param {string} schedule @param {Calendar["modes"] | null} modes */
   #day({ from_us: begin, to_us: end }, { schedules, modes: held, timezone }, schedule, modes) {
-    const spans = (schedules[schedule] ?? []).filter(({ from_us: from, to_us: to }) => from < end && to > begin)
+    const spans = (own(schedules, schedule) ?? []).filter(({ from_us: from, to_us: to }) => from < end && to > begin)
       .map(({ from_us: from, to_us: to }) => [Math.max(from, begin), Math.min(to, end)]);
     const track = element("div", { class: "track", "aria-hidden": "true" }, ...spans.map(([from, to]) => {
       const bar = element("span");

@@ -6,6 +6,8 @@
  * @typedef {Schedule["spans"][number]} Span
  */
 
+import { own } from "../common/own.js";
+
 const SOON_MS = 43_200_000; // a moment within half a day is told by its time alone
 
 /** @type {Map<string, Intl.DateTimeFormat>} */
@@ -64,10 +66,10 @@ export function stateOf(state, timezone) {
 
 /**
  * What people call a mode or a schedule.
- * @param {Calendar["modes"] | Calendar["schedules"]} all
+ * @param {Record<string, {name: string | null}>} all
  * @param {string} id
  */
-export const calledOf = (all, id) => all[id]?.name || id;
+export const calledOf = (all, id) => own(all, id)?.name || id;
 
 export const DAYS = /** @type {const} */ (["mon", "tue", "wed", "thu", "fri", "sat", "sun"]);
 const MONDAY = Date.UTC(2024, 0, 1);
