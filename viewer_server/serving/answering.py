@@ -13,6 +13,9 @@ from viewer_server.serving.refusals import refusal
 
 log = logging.getLogger("darner.viewer")
 
+HAS_GONE = "darner.has_gone"
+"""In a request's environment: says whether whoever asked waits no longer. Long work looks at it and stops."""
+
 
 class Answering:
     """Calls the application; in threads.
@@ -62,6 +65,7 @@ class Answering:
         server = connection.sock.getsockname()
         response, environ = wsgi.create(request, out, connection.peer, server, self._cfg)
         environ["wsgi.multithread"] = True
+        environ[HAS_GONE] = connection.has_gone
         if self.is_last:
             response.force_close()
         parts = self._app(environ, response.start_response)

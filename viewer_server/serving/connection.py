@@ -75,6 +75,15 @@ class Connection:
         self.discarded = 0
         self.watched = 0
 
+    def has_gone(self) -> bool:
+        """Whether the client has closed the connection while a thread makes its answer; from any thread."""
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def watch(self, selector: selectors.BaseSelector, events: int) -> None:
         """Have the selector look for these events; 0 for none."""
         if events == self.watched:

@@ -10,6 +10,7 @@ LANES = {
     "history": (4, 3),
     "download": (4, 2),
     "node": (8, 4),
+    "trial": (1, 1),
     "login": (2, 1),
     "health": (1, 1),
 }
@@ -17,7 +18,8 @@ LANES = {
 
 The history has four readers, and a question may take 5 s: nobody's questions take all of them. A download
 lasts as long as its client reads, and a node may take half a minute to answer. One password is checked at a
-time, so guesses from many networks wait; they would take the threads of all pages while they do.
+time, so guesses from many networks wait; they would take the threads of all pages while they do. One rule is
+tried over the history at a time, because each trial keeps a processor busy for seconds.
 """
 
 HISTORY = ("/events", "/series", "/stays", "/zones")
@@ -38,6 +40,8 @@ def lane_of(method: str, path: str) -> str:
         return "health"
     if path.endswith("/login") and method == "POST":
         return "login"
+    if path.endswith("/replay") and method == "POST":
+        return "trial"
     if path.endswith((".csv", ".ndjson")):
         return "download"
     if "/api/v1/" in path and path.endswith(HISTORY) and method in ("GET", "HEAD"):

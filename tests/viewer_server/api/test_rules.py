@@ -23,7 +23,7 @@ from tests.viewer_server.api.test_asked import post
 from tests.viewer_server.process import ViewerProcess
 from viewer_server.api.rules import replay
 from viewer_server.api.rules.replay import Found, Trial
-from viewer_server.stored.reading import Database
+from viewer_server.stored.reading import Database, Unavailable
 
 PREFIX = "rules-api/v1"
 STAY = RuleDefinition(when=Condition(trigger="stay", zones=("square",), for_s=30.0))
@@ -258,3 +258,5 @@ def test_time_that_is_up_ends_a_trial_and_that_is_said(
     found = tried(tmp_path, rule, *({"type": "zone_entered", "ago": 1, "track_id": n} for n in range(600)))
     assert found.events < 600
     assert found.until_us is not None
+    with pytest.raises(Unavailable, match="has gone"):
+        replay.run(Database(tmp_path / "h.db"), trial(rule), has_gone=iter([False, True]).__next__)

@@ -18,6 +18,7 @@ import pytest
 from gunicorn.config import Config
 
 from tests.conftest import wait_until
+from viewer_server.serving.answering import HAS_GONE
 from viewer_server.serving.door import Door
 from viewer_server.serving.incoming import Incoming
 from viewer_server.serving.limits import Limits
@@ -47,6 +48,9 @@ class Application:
         body = environ["wsgi.input"].read()
         if "/slow" in path:
             self.let_go.wait(10)
+        if path == "/long":
+            wait_until(environ[HAS_GONE])
+            self.let_go.set()
         if path == "/fails":
             raise ValueError("it does")
         if path == "/large":
@@ -149,6 +153,13 @@ def test_a_body_arrives_whole_before_a_thread_is_asked(door: Opened) -> None:
         assert door.app.asked == []
         sock.sendall(b"b" * 30_000)
         assert everything(sock).endswith(b"a" * 20_000 + b"b" * 30_000)
+
+
+def test_long_work_sees_that_nobody_waits_for_it_any_longer(door: Opened) -> None:
+    with closing(door.connect(get("/long"))):
+        wait_until(lambda: door.app.asked)
+        assert not door.app.let_go.wait(0.1)
+    assert door.app.let_go.wait(5)
 
 
 def test_one_that_waits_for_a_word_before_its_body_gets_it(door: Opened) -> None:

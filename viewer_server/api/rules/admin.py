@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import flask
+
 from shared import typed
 from shared.asking.requests import NodeRequests
 from viewer_server.api import find
@@ -22,6 +24,7 @@ from viewer_server.api.rules.said import (
 )
 from viewer_server.api.schemas.common import FindQuery, Nothing
 from viewer_server.live.hub import Hub
+from viewer_server.serving.answering import HAS_GONE
 from viewer_server.stored.reading import Database
 
 
@@ -92,7 +95,8 @@ class RuleAdmin:
         """What a rule would have done."""
         self._check_node(node)
         wanted = typed.convert(body_as(RuleTrial), RuleTrial)
-        return trying.tried(self._hub, self._history, self._pictures, node, wanted)
+        has_gone = flask.request.environ[HAS_GONE]
+        return trying.tried(self._hub, self._history, self._pictures, node, wanted, has_gone)
 
     def _check_node(self, node: str) -> None:
         if node not in self._hub.online():

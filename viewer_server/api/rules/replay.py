@@ -8,10 +8,9 @@ much cool-downs keep from them.
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.rules.engine import Engine
@@ -29,13 +28,11 @@ LEAST_EVENTS = 1000
 """That many it looks at of each camera, however many cameras there are."""
 DEADLINE_S = 8.0
 """How long one trial may take."""
-TURN_S = 3.0
-"""How long a trial waits for another one: there is one at a time, because each keeps a processor busy."""
 BEFORE_US = 3_600_000_000
 """How long before the range a trial begins, so that it knows who is in a zone when the range begins."""
 _STAYS = ("zone_entered", "zone_exited", "zone_lost", "track_linked")
 _LOOK_EVERY = 256
-"""Events between two looks at the clock; other threads get their turn then."""
+"""Events between two looks at the clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,25 +94,48 @@ class Trial:
     live: dict[str, str]
 
 
-_turn = threading.Lock()
-
-
-def run(history: Database, trial: Trial) -> Found:
+def run(history: Database, trial: Trial, has_gone: Callable[[], bool] = lambda: False) -> Found:
     """Try a rule.
 
+    Args:
+        history: The stored events.
+        trial: The rule, and where and when.
+        has_gone: Whether nobody waits for the answer any longer.
+
     Raises:
-        Unavailable: There is no history, it cannot be read, or another rule is tried.
+        Unavailable: There is no history, it cannot be read, or nobody waits for the answer.
     """
-    if not _turn.acquire(timeout=TURN_S):
-        raise Unavailable("another rule is tried over the history now; try again in some seconds")
-    try:
-        with history.reading(DEADLINE_S + 2) as db:  # it says itself that time is up, and how far it came
-            return _run(db, trial, time.monotonic() + DEADLINE_S)
-    finally:
-        _turn.release()
+    clock = _Clock(time.monotonic() + DEADLINE_S, has_gone)
+    clock.is_up()
+    with history.reading(DEADLINE_S + 2) as db:  # it says itself that time is up, and how far it came
+        return _run(db, trial, clock)
 
 
-def _run(db: Reader, trial: Trial, ends_s: float) -> Found:
+@dataclass(frozen=True)
+class _Clock:
+    """When a trial has to end.
+
+    Attributes:
+        ends_s: Seconds, monotonic.
+        has_gone: Whether nobody waits for the answer any longer.
+    """
+
+    ends_s: float
+    has_gone: Callable[[], bool]
+
+    def is_up(self) -> bool:
+        """Whether the time is up; other threads get their turn first.
+
+        Raises:
+            Unavailable: Nobody waits for the answer.
+        """
+        time.sleep(0)
+        if self.has_gone():
+            raise Unavailable("the page that asked has gone")
+        return time.monotonic() > self.ends_s
+
+
+def _run(db: Reader, trial: Trial, clock: _Clock) -> Found:
     found = Found()
     begin = trial.from_us - BEFORE_US
     if trial.rule.first_of == "day" and trial.times.timetable is not None:
@@ -131,14 +151,14 @@ def _run(db: Reader, trial: Trial, ends_s: float) -> Found:
         if cut and (first := next(walk, None)) is not None:
             found.since_us = max(found.since_us or 0, first.occurred_us)
         newest = as_sent.last(db, scene.node, camera, trial.to_us)
-        if not _through(walk, Watches(trial, camera, pauses), newest, found, ends_s):
+        if not _through(walk, Watches(trial, camera, pauses), newest, found, clock):
             break
     found.hits = sorted(found.hits, key=lambda hit: hit.firing.occurred_us, reverse=True)[:HITS]
     return found
 
 
 def _through(
-    events: Iterator[Event], watches: Watches, newest: Event | None, found: Found, ends_s: float
+    events: Iterator[Event], watches: Watches, newest: Event | None, found: Found, clock: _Clock
 ) -> bool:
     """Take a camera's events through the rule; False where time was up."""
     hits: deque[Hit] = deque(maxlen=HITS)
@@ -147,11 +167,9 @@ def _through(
     for number, last in enumerate(events, 1):
         found.events += 1
         watches.take(last, hits)
-        if number % _LOOK_EVERY == 0:
-            time.sleep(0)
-            if time.monotonic() > ends_s:
-                found.until_us, in_time = last.occurred_us, False
-                break
+        if number % _LOOK_EVERY == 0 and clock.is_up():
+            found.until_us, in_time = last.occurred_us, False
+            break
     if in_time and last is not None:
         watches.finish(last, newest or last, hits)
     found.hits += hits

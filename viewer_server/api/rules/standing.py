@@ -113,18 +113,9 @@ def _mode(hub: Hub, node: str) -> ModeState | None:
 def never_active(known: Calendar) -> list[str]:
     """The schedules that are not active within a year, whatever the mode."""
     try:
-        timetable = Timetable(known)
+        return Timetable(known).never_active(now_us())
     except ConfigError:  # a time zone that this machine does not know
         return []
-    now = now_us()
-    return [
-        name
-        for name, one in known.schedules.items()
-        if not any(
-            timetable.active(name, now, mode) or timetable.next_change(name, now, mode) is not None
-            for mode in (one.modes or (None,))
-        )
-    ]
 
 
 def _names(definitions: Mapping[str, Any]) -> dict[str, str]:

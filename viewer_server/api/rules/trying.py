@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from shared.rules.problems import problems as rule_problems
@@ -34,12 +34,19 @@ YOUNG = ("presence_started", "presence_ended")
 """Events that there were not in the first version."""
 
 
-def tried(hub: Hub, history: Database, pictures: Database, node: str, wanted: RuleTrial) -> dict[str, Any]:
+def tried(
+    hub: Hub,
+    history: Database,
+    pictures: Database,
+    node: str,
+    wanted: RuleTrial,
+    has_gone: Callable[[], bool],
+) -> dict[str, Any]:
     """What a rule would have done, as `said.RuleReplay`.
 
     Raises:
         Refused: The range is too long, or history cannot tell of such a rule.
-        Unavailable: The history cannot be read.
+        Unavailable: The history cannot be read, or nobody waits for the answer.
     """
     if not 0 < wanted.to_us - wanted.from_us <= MAX_RANGE_US:
         raise Refused(400, "from_us and to_us: from_us must be the earlier one, by at most 400 days")
@@ -54,7 +61,7 @@ def tried(hub: Hub, history: Database, pictures: Database, node: str, wanted: Ru
         to_us=wanted.to_us,
         live={camera: session for (_, camera), session in live_sessions(hub, [node]).items()},
     )
-    found = replay.run(history, trial)
+    found = replay.run(history, trial, has_gone)
     return {
         "hits": _hits(hub, pictures, node, found.hits),
         "total": found.total,

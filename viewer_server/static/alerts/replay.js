@@ -12,7 +12,7 @@ const PATIENCE_MS = 30_000;
 const many = new Intl.NumberFormat("en");
 
 export class Replay {
-  #number = 0;
+  #asked = new AbortController();
   /** @type {(() => void) | null} */
   #again = null;
 
@@ -29,23 +29,24 @@ export class Replay {
   }
 
   close() {
-    this.#number += 1;
+    this.#asked.abort();
     this.#again = null;
     byId("past").hidden = true;
   }
 
   /** @param {string} node @param {string} id @param {RuleDefinition} rule */
   async #run(node, id, rule) {
-    const number = (this.#number += 1);
-    byId("past-said").textContent = "The viewer goes through its history.";
+    this.#asked.abort(); // the viewer stops what nobody waits for
+    const { signal } = (this.#asked = new AbortController());
+    byId("past-said").textContent = "The viewer goes through its history. It tries one rule at a time.";
     byId("hits").replaceChildren();
     const to = Date.now() * 1000;
     try {
       /** @type {RuleReplay} */
-      const found = await askInPlace(`rules/${node}/replay`, { id, rule, from_us: to - Number(selectById("span").value) * DAY_US, to_us: to }, PATIENCE_MS);
-      if (number === this.#number) show(found);
+      const found = await askInPlace(`rules/${node}/replay`, { id, rule, from_us: to - Number(selectById("span").value) * DAY_US, to_us: to }, PATIENCE_MS, signal);
+      if (!signal.aborted) show(found);
     } catch (error) {
-      if (number === this.#number) byId("past-said").textContent = messageOf(error);
+      if (!signal.aborted) byId("past-said").textContent = messageOf(error);
     }
   }
 }

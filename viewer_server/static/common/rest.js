@@ -77,11 +77,12 @@ export async function ask(path, parameters = {}, options = {}) {
  * @param {string} path
  * @param {object} [body] Sent as JSON with POST; without one it is a GET.
  * @param {number} [patienceMs]
+ * @param {AbortSignal[]} withdrawn End it before.
  */
-export async function askInPlace(path, body, patienceMs = PATIENCE_MS) {
+export async function askInPlace(path, body, patienceMs = PATIENCE_MS, ...withdrawn) {
   const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   try {
-    return await answerOf(address(path), { ...body ? post : {}, signal: AbortSignal.timeout(patienceMs) });
+    return await answerOf(address(path), { ...body ? post : {}, signal: AbortSignal.any([AbortSignal.timeout(patienceMs), ...withdrawn]) });
   } catch (error) {
     if (!(error instanceof Refusal) || error.status !== 401) throw error;
     throw new Refusal(401, "The login has ended: log in on another tab, then try again here");
