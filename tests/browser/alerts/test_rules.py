@@ -165,7 +165,8 @@ def test_the_pages_are_accessible_and_what_they_show_is_text(
     out = Condition(trigger="event", events=("line_crossed",), zones=("gate",), direction="out")
     edge.problems = {"evil": (EVIL,)}
     edge.save(
-        {"evil": rule, "constructor": empty, "b": replace(STAY, when=out), **{f"rule-{n}": STAY for n in range(28)}}
+        {"evil": rule, "constructor": empty, "b": replace(STAY, when=out)}
+        | {f"rule-{n}": STAY for n in range(28)}
     )
     for number, severity in enumerate(("info", "critical"), 1):
         said = Alert(rule="evil", name=EVIL[:64], severity=severity, text=EVIL, trigger="stay")  # type: ignore[arg-type]  # one of them
