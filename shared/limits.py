@@ -56,6 +56,8 @@ DETECTIONS = 3000
 """Detections that are kept of one picture."""
 LOOKS = 64
 """Parts of one frame that the network looks at by themselves, the whole frame included."""
+NEWER_EVENT_BYTES = 65_536
+"""An event that a newer node has made, and that is kept as it came; one of ours has 2,000 bytes at most."""
 LOITERING = 64
 """Track ids of loitering objects that a zone message names."""
 OBJECTS = 10_000

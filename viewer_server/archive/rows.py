@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,18 +44,22 @@ class Row(NamedTuple):
         return b"".join((head, flag, b"\t", self.body.replace(b"\\", b"\\\\"), b"\n"))
 
 
-def row(event: Event, wall_us: int) -> Row | None:
+def row(event: Event, wall_us: int, sent: bytes | None = None) -> Row | None:
     """The row of an event; None for one that has no boot and number, and so can be stored by nobody.
 
     Args:
         event: As the node sent it.
         wall_us: When it arrived, microseconds UTC.
+        sent: The event as JSON, if not all of it is known here; it is kept whole.
     """
     if event.boot is None or event.number is None:
         return None
     occurred_us = believed(event.occurred_us, wall_us)
     fields = {name: value for name, value in vars(event).items() if value is not None}
     body = orjson.dumps(fields)
+    if sent is not None:
+        with suppress(orjson.JSONDecodeError):  # it is stricter than what has read the event
+            body = orjson.dumps(orjson.loads(sent))
     if _NUL in body:  # JSON has this character, PostgreSQL's texts have not
         texts = {
             name: value.replace("\0", "\ufffd") for name, value in fields.items() if isinstance(value, str)

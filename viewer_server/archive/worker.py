@@ -18,7 +18,7 @@ from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.service.watchdog import Look
 from shared.wire import topics
-from shared.wire.messages import Event, decode, now_us
+from shared.wire.messages import decode_event, now_us
 from viewer_server.archive.acks import Acks
 from viewer_server.archive.config import ArchiveConfig
 from viewer_server.archive.database import Connection, Place, connect
@@ -194,11 +194,18 @@ class Worker:
             found = topics.match(self._prefix, received.topic)
             if found is None or found[0] is not topics.EVENTS:
                 raise MessageError("no topic of events")
-            event = decode(Event, received.payload)
+            event, known = decode_event(received.payload)
             for name, value in found[1].items():
                 if getattr(event, name) != value:
                     raise MessageError(f"the topic says {name} {value}, the event {getattr(event, name)}")
-            one = row(event, now_us())
+            if not known and self._once(f"newer {event.node}"):
+                log.warning(
+                    "%r: a %s event has more in it than this version knows; it is stored as it came; update "
+                    "the archive (said once for this node)",
+                    received.topic,
+                    event.type,
+                )
+            one = row(event, now_us(), None if known else received.payload)
         except MessageError as error:
             self._broken += 1
             if self._once(received.topic):

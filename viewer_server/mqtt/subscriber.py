@@ -23,7 +23,6 @@ from shared.service.watchdog import Look
 from shared.wire import topics
 from shared.wire.messages import (
     Ack,
-    Event,
     Metrics,
     NodeInfo,
     NodeMessage,
@@ -32,6 +31,7 @@ from shared.wire.messages import (
     Zones,
     ZoneState,
     decode,
+    decode_event,
     encode,
     now_us,
 )
@@ -282,11 +282,18 @@ class Subscriber:
 
     def _take_event(self, ids: Mapping[str, str], received: Received) -> None:
         """Store an event, and show it if it is no repetition; with a time that can be right."""
-        sent = decode(Event, received.payload)
+        sent, known = decode_event(received.payload)
         check_names(ids, sent)
+        if not known and self._once(ids["node"], received.topic):
+            log.warning(
+                "%r: a %s event has more in it than this version knows; it is kept and shown as far as it is known; "
+                "update this viewer (said once for this topic)",
+                received.topic,
+                sent.type,
+            )
         event = self._history.heed(sent)
         before = self._history.holes
-        is_new = self._history.add(event)
+        is_new = self._history.add(event, None if known else received.payload)
         self._metrics.repeated.inc(not is_new)
         self._metrics.holes.inc(self._history.holes - before)
         if is_new:

@@ -9,7 +9,7 @@ from heapq import merge
 from itertools import islice
 
 from shared.errors import MessageError
-from shared.wire.messages import Event, decode
+from shared.wire.messages import Event, decode_event
 from viewer_server.stored.reading import Reader
 
 PAGE_MAX = 500
@@ -144,6 +144,6 @@ def _places(wanted: Filter) -> tuple[str, list[object]]:
 
 def _decoded(row: Row) -> Event | None:
     try:
-        return decode(Event, row[2])
+        return decode_event(row[2])[0]
     except MessageError:  # stored by another version of Darner
         return None

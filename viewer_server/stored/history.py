@@ -16,7 +16,7 @@ from typing import IO
 
 from shared.errors import MessageError
 from shared.storage.database import open_database
-from shared.wire.messages import Event, NodeMessage, ZoneState, decode, encode, now_us
+from shared.wire.messages import Event, NodeMessage, ZoneState, decode_event, encode, now_us
 from viewer_server.config import HistorySettings
 from viewer_server.quotas import Quotas
 from viewer_server.stored import files
@@ -198,8 +198,12 @@ class History:
         except sqlite3.Error as error:
             self._failed(error)
 
-    def add(self, event: Event) -> bool:
+    def add(self, event: Event, sent: bytes | None = None) -> bool:
         """Store an event with the next commit.
+
+        Args:
+            event: The event.
+            sent: The event as JSON, if not all of it is known here; a later version may know more.
 
         Returns:
             Whether it is new. An event without boot and number counts as new.
@@ -214,7 +218,7 @@ class History:
             self._begin(self._open, wall_us)
             if not self._open.admit(event.node):
                 return True
-            added = self._insert(self._open, event, wall_us)
+            added = self._insert(self._open, event, wall_us, sent)
             self._open.boots.note(self._open.db, event)
         except sqlite3.Error as error:
             self._failed(error)
@@ -282,7 +286,7 @@ class History:
             rows = [row for node in nodes for row in self._open.db.execute(sql, (node, each))]
             for _, payload in sorted(rows):
                 try:
-                    yield decode(Event, payload)
+                    yield decode_event(payload)[0]
                 except MessageError:  # stored by another version of Darner
                     continue
 
@@ -293,14 +297,14 @@ class History:
         if not self._boots.changed:
             self._began_s = self._clock()
 
-    def _insert(self, opened: _Parts, event: Event, wall_us: int) -> bool:
+    def _insert(self, opened: _Parts, event: Event, wall_us: int, sent: bytes | None) -> bool:
         assert event.boot is not None  # noqa: S101 - the caller has looked
         assert event.number is not None  # noqa: S101
         key = event.node, event.boot, event.number
         sql = "SELECT 1 FROM events WHERE node = ? AND boot = ? AND number = ?"
         if not opened.boots.surely_new(*key) and opened.db.execute(sql, key).fetchone():
             return False
-        payload = encode(event)
+        payload = encode(event) if sent is None else sent
         columns = opened.rollup.add(event, self._since_us)
         row = (None, *key, wall_us, event.type, payload, *columns)
         opened.db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)

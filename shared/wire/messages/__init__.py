@@ -28,7 +28,7 @@ from shared.wire.messages.cameras import CameraChange, CameraEdit, CameraEntry, 
 from shared.wire.messages.codec import check_json, decode, encode
 from shared.wire.messages.commands import ErrorCode, Interest, Request, Response
 from shared.wire.messages.detections import Bundle, DetectedObject, DetectionsMessage, PictureName
-from shared.wire.messages.events import Ack, Event, EventType, Gap
+from shared.wire.messages.events import Ack, Event, EventType, Gap, decode_event
 from shared.wire.messages.fields import (
     ID_PATTERN,
     Amount,
@@ -196,6 +196,7 @@ __all__ = [
     "check_json",
     "counting",
     "decode",
+    "decode_event",
     "encode",
     "now_us",
     "tidy",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+import functools
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, cast, get_type_hints
 
+import msgspec
 from msgspec import Meta
 
-from shared import limits
+from shared import limits, typed
+from shared.errors import MessageError
+from shared.wire.messages.codec import decode, write_out_defaults
 from shared.wire.messages.fields import (
     Count,
     Fraction,
@@ -133,3 +137,66 @@ class Ack(NodeMessage):
     boot: Annotated[Id, Meta(description="Boot of the events")]
     number: Annotated[Count, Meta(description="Every event of the boot up to this number is stored")]
     archive: Annotated[Id, Meta(description="Name of the archive, which it keeps together with the events")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Core(FrameMessage):
+    """What every event has, also one of a version of Darner that is still to come."""
+
+    schema: Annotated[str, Meta(pattern=r"^darner\.event/[0-9]{1,6}(?!\n)$")]
+    event_id: Annotated[str, Meta(max_length=200)]
+    type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}(?!\n)$")]
+    occurred_us: Micros
+    boot: Id
+    number: Count
+    oldest: Count | None = None
+    historical: bool = False
+
+
+def decode_event(payload: bytes) -> tuple[Event, bool]:
+    """Read an event, as far as it can be read, of a node that may be newer.
+
+    An archive that skipped an event of a new type would wait for its number. So a type that is not known here
+    stays as it is, and fields whose values are not known are left out.
+
+    Returns:
+        The event, and whether all of it is known here.
+
+    Raises:
+        MessageError: Not even what numbers an event can be read; the text says what else is wrong with it.
+    """
+    try:
+        return decode(Event, payload), True
+    except MessageError:
+        if len(payload) > limits.NEWER_EVENT_BYTES:
+            raise
+        try:
+            core = typed.decode(payload, _Core)
+            found = typed.decode(payload, dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            core = None
+        if core is None:
+            raise
+    known: dict[str, Any] = vars(core)
+    if core.schema == Event.schema:  # another number would mean other fields
+        known = _readable(found) | known
+    return Event(**known | {"schema": Event.schema, "type": cast("EventType", core.type)}), False
+
+
+def _readable(found: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    """The values of an event's fields, without those that are not as they should be."""
+    readable = {}
+    for name, kind in _kinds().items():
+        if name in found:
+            try:
+                value = readable[name] = typed.decode(bytes(found[name]), kind)
+                write_out_defaults(value)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                continue
+    return readable
+
+
+@functools.cache
+def _kinds() -> dict[str, Any]:
+    hints = get_type_hints(Event, include_extras=True)
+    return {one.name: hints[one.name] for one in fields(Event)}

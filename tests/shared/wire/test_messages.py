@@ -258,6 +258,40 @@ def test_no_bytes_make_decode_fail_in_another_way(payload: bytes) -> None:
                 messages.decode(row.payload, payload)
 
 
+EVENT = messages.Event(
+    **FRAME, event_id="n-b-3", type="zone_entered", occurred_us=1, zone="till", boot="b", number=3
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "type_", "zone"),
+    [
+        ({"type": "zone_emptied"}, "zone_emptied", "till"),
+        ({"problem": "fog", "direction": "up", "alert": {"rule": 1}}, "zone_entered", "till"),
+        ({"schema": "darner.event/2"}, "zone_entered", None),  # other fields, as far as anybody knows
+        ({"type": "constructor", "zone": "a/b"}, "constructor", None),
+        ({"type": "Zone Emptied"}, None, None),
+        ({"type": "zone_emptied", "number": None}, None, None),
+        ({"type": "zone_emptied", "boot": "../b"}, None, None),
+        ({"type": "zone_emptied", "camera": "#"}, None, None),
+        ({"type": "zone_emptied", "schema": "darner.track/1"}, None, None),
+        ({"type": "zone_emptied", "more": "x" * limits.NEWER_EVENT_BYTES}, None, None),
+    ],
+)
+def test_of_a_newer_nodes_event_is_read_what_is_known(
+    changes: dict[str, Any], type_: str | None, zone: str | None
+) -> None:
+    payload = orjson.dumps(orjson.loads(messages.encode(EVENT)) | changes)
+    if type_ is None:
+        with pytest.raises(MessageError):
+            messages.decode_event(payload)
+        return
+    event, known = messages.decode_event(payload)
+    assert (known, event.type, event.zone, event.number) == (False, type_, zone, 3)
+    assert (event.problem, event.direction, event.alert) == (None, None, None)
+    assert messages.decode_event(messages.encode(EVENT)) == (EVENT, True)
+
+
 def test_an_answer_of_a_node_from_before_the_code_has_none() -> None:
     wire = orjson.loads(messages.encode(messages.Response(**HEAD, command="set", error="no")))
     del wire["code"]

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.wire.messages import Event, decode
+from shared.wire.messages import Event, decode, decode_event
 from tests.conftest import REPO
 from viewer_server.archive.rows import Row, arrivals, pack, row, unpack
 
@@ -50,6 +50,15 @@ def test_the_event_is_kept_as_it_was_sent_without_what_it_does_not_say() -> None
         name: value for name, value in (EXAMPLE | {"node": "box", "boot": "b-1"}).items() if value is not None
     }
     assert json.loads(made().body) == sent | {"historical": sent.get("historical", False)}
+
+
+def test_an_event_of_a_newer_node_is_kept_whole() -> None:
+    sent = EXAMPLE | {"node": "box", "boot": "b-1", "type": "zone_emptied", "colour": "red", "problem": "fog"}
+    payload = json.dumps(sent, indent=1).encode()  # a row has no line ends
+    one = row(decode_event(payload)[0], NOW_US, payload)
+    assert one is not None
+    assert json.loads(columns(one)[-1]) == sent
+    assert (one.boot, one.number) == ("b-1", sent["number"])
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import topics
-from shared.wire.messages import encode, now_us
+from shared.wire.messages import Ack, decode, encode, now_us
 from shared.wire.topics import Topic
 from tests.conftest import MosquittoProcess, wait_until
 from tests.viewer_server import wire
@@ -26,7 +27,9 @@ from viewer_server.live.state import State
 from viewer_server.live.updates import content
 from viewer_server.mqtt.subscriber import Subscriber
 from viewer_server.quotas import Quotas
+from viewer_server.stored.feed import Filter, page
 from viewer_server.stored.history import History
+from viewer_server.stored.reading import Database
 
 NOWHERE = "mqtt://127.0.0.1:9"
 
@@ -69,6 +72,30 @@ def test_events_that_have_arrived_are_stored_before_the_end(
     assert not history.is_open
     with History(settings) as again:
         assert not again.add(event(1)), "it is stored already"
+
+
+def test_an_event_of_a_newer_node_is_shown_and_leaves_no_hole(
+    own_broker: MosquittoProcess, tmp_path: Path
+) -> None:
+    settings = HistorySettings(path=str(tmp_path / "h.db"))
+    running, metrics = subscriber(History(settings), own_broker.url)
+    path = "darner/v1/n/camera/c/events"
+    newer = orjson.loads(encode(event(2, zone="z"))) | {"type": "zone_emptied", "since": [7], "problem": "fog"}
+    with Client(MqttSettings(url=own_broker.url), name="edge") as edge, running:
+        edge.subscribe("darner/v1/n/ack/+", 1)
+        assert edge.wait_subscribed(10)
+        wait_until(lambda: metrics.broker_connected)
+        for payload in (encode(event(1)), orjson.dumps(newer), encode(event(3))):
+            edge.publish(topics.EVENTS, path, payload)
+        acks = iter(edge.received)
+        while decode(Ack, next(acks).payload).number < 3:
+            continue
+    reader = Database(Path(str(settings.file)))
+    with reader.reading() as db:
+        found, _ = page(db, Filter(zone="z"), 9)
+        [(kept,)] = db.execute("SELECT payload FROM events WHERE number = 2").fetchall()
+    assert [(one.type, one.zone, one.problem) for one in found] == [("zone_emptied", "z", None)]
+    assert orjson.loads(kept) == newer, "a later version may know more"
 
 
 def test_a_viewer_without_a_history_shows_events_once_and_acknowledges_none(

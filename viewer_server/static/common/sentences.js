@@ -48,4 +48,4 @@ const number = (e) => (e.count == null ? "" : ` of ${e.count}`);
  * An event in words: text and elements. A type that only newer nodes know is shown by its name.
  * @param {Event | StoredEvent} event
  */
-export const sentence = (event) => SAYS[event.type]?.(event) ?? [event.type];
+export const sentence = (event) => (Object.hasOwn(SAYS, event.type) ? SAYS[event.type](event) : [event.type]);
