@@ -155,7 +155,6 @@ class Parts:
             Stage("health", self.health.look),
             Stage("outbox", self.outbox.look),
             Stage("snapshots", self.snapshots.look),
-            Stage("alert pictures", self.publisher.frame_pictures.look),
             Stage("tracks", self.publisher.tracks.look),
             Stage("mqtt", self.client.look),
             Stage("calendar", self.calendar.keeper.look),

@@ -85,7 +85,10 @@ class OutboxSettings:
     max_mb: Annotated[
         float,
         Meta(
-            ge=0.01, le=1_000_000, description="Most MB of waiting events; beyond it the oldest are given up"
+            ge=0.01,
+            le=1_000_000,
+            description="Most MB of waiting events; beyond it the oldest are given up. Pictures of alerts "
+            "may have a quarter as much besides",
         ),
     ] = 200.0
     max_age_h: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import orjson
@@ -12,6 +13,7 @@ import orjson
 from edge_node.outbox.archives import PATIENCE, Archives, Patience
 from edge_node.outbox.day_rows import DayRow
 from edge_node.outbox.event_file import EventFile, Row
+from edge_node.outbox.pictures import Pictures
 
 MEMORY_BYTES = 16_000_000
 """The most bytes that events may take in memory."""
@@ -60,6 +62,7 @@ class Backlog:
         memory_bytes: Size of the events that are in memory only.
         dropped: Events given up since the backlog was opened.
         archives: Who stores the events elsewhere; each write to disk saves the archives too.
+        pictures: Pictures of the alerts among the events.
     """
 
     def __init__(
@@ -76,7 +79,8 @@ class Backlog:
         self._days: dict[tuple[str, str], DayRow] = {}  # by camera and place, those to write
         self._last_id = 0
         self.archives = Archives(patience)
-        self._file = EventFile(path, self.archives)
+        self.pictures = Pictures(max_bytes)
+        self._file = EventFile(path, self.archives, self.pictures)
         self.boot = ""
         self.count = self.bytes = self.dropped = 0
 
@@ -110,18 +114,24 @@ class Backlog:
         return self._file.days
 
     def write(
-        self, events: Sequence[tuple[str, int, int, str, bytes]], days: Iterable[DayRow] = ()
+        self,
+        events: Sequence[tuple[str, int, int, str, bytes]],
+        days: Iterable[DayRow] = (),
+        pictures: Mapping[int, tuple[str, bytes | None]] = MappingProxyType({}),
     ) -> list[Row]:
         """Commit new events, and the removals since the last commit, in one transaction.
 
         Args:
             events: Boot, number, time of creation (us), camera and payload of each.
             days: The counters of the day that these events have changed.
+            pictures: Topic and JPEG of an alert's picture, by the alert's index; see `Pictures.add`.
 
         Returns:
             The events as rows, with their ids.
         """
         rows = [Row(self._last_id + index, *event) for index, event in enumerate(events, 1)]
+        for index, picture in pictures.items():
+            self.pictures.add(picture[0], rows[index].id, picture[1])
         self._last_id += len(rows)
         self.count += len(rows)
         self.bytes += sum(row.bytes for row in rows)
@@ -145,6 +155,10 @@ class Backlog:
                 found.append(row)
         return found[:limit]
 
+    def picture(self, path: str) -> bytes | None:
+        """The picture on a topic that an alert here names; None where there is none."""
+        return self.pictures.get(path, self._file.picture)
+
     @property
     def last_id(self) -> int:
         """Id of the newest event."""
@@ -166,6 +180,7 @@ class Backlog:
                 self._gone.add(row.id)
             else:  # removed before, for another reason
                 continue
+            self.pictures.alert_gone(row.id)
             self.count -= 1
             self.bytes -= row.bytes
             removed += 1
@@ -227,7 +242,8 @@ class Backlog:
 
     def _write_down(self, rows: Sequence[Row], *, at_once: bool = False) -> None:
         waiting = [*self._memory.values(), *rows]
-        if not (waiting or self._gone or self._days or self.archives.changed):
+        unwritten = self._gone or self._days or self.archives.changed or self.pictures.unwritten()
+        if not (waiting or unwritten):
             return
         if self._file.commit(waiting, self._gone, self._days.values(), at_once=at_once):
             self._gone.clear()
@@ -237,6 +253,7 @@ class Backlog:
         else:
             self._memory.update((row.id, row) for row in rows)
             self.memory_bytes += sum(row.bytes for row in rows)
+            self.pictures.shrink()
 
 
 def _excess(rows: Iterable[Row], held: int, allowed: int) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The outbox's SQLite file: the events, how far each archive has come, and counters of the day."""
+"""The outbox's SQLite file: events, pictures of alerts, how far each archive is, and counters of the day."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edge_node.outbox import day_rows
+from edge_node.outbox import day_rows, pictures
 from edge_node.outbox.archives import Archives
 from edge_node.outbox.day_rows import DayRow
+from edge_node.outbox.pictures import PictureRow, Pictures
 from shared.storage.database import open_database
 
 log = logging.getLogger("darner.outbox")
@@ -62,6 +63,7 @@ class EventFile:
     Args:
         path: The database file; None for no file.
         archives: Filled from the file on opening, and written with each commit.
+        held: Pictures of alerts; the same is done with them.
 
     Attributes:
         boot: Identifies this opening of the file; sorts after the earlier boots in it.
@@ -72,9 +74,9 @@ class EventFile:
         busy: Whether a thread waits for the disk now.
     """
 
-    def __init__(self, path: Path | None, archives: Archives) -> None:
+    def __init__(self, path: Path | None, archives: Archives, held: Pictures) -> None:
         self._path = path
-        self._archives = archives
+        self._archives, self._pictures = archives, held
         self._db: sqlite3.Connection | None = None
         self._failing = False
         self._retry_at = 0.0
@@ -88,7 +90,7 @@ class EventFile:
         if self._path is None:
             return self
         try:
-            self._db = open_database(self._path, f"{SCHEMA};{day_rows.SCHEMA}", VERSION)
+            self._db = open_database(self._path, f"{SCHEMA};{day_rows.SCHEMA};{pictures.SCHEMA}", VERSION)
             self._begin(self._db)
         except (OSError, sqlite3.Error) as error:
             if self._db is not None:
@@ -115,7 +117,9 @@ class EventFile:
     def commit(
         self, rows: Sequence[Row], gone: Iterable[int], days: Iterable[DayRow] = (), *, at_once: bool = False
     ) -> bool:
-        """Write events, archives and counters, and delete other events, in one transaction.
+        """Write events, pictures, archives and counters, and delete other events, in one transaction.
+
+        After a failure, the events are tried without the pictures, which may be what there is no room for.
 
         Args:
             rows: The events to write.
@@ -129,8 +133,9 @@ class EventFile:
         if self._db is None or (self._failing and not at_once and time.monotonic() < self._retry_at):
             return False
         self.busy = True
+        unwritten = [] if self._failing else self._pictures.unwritten()
         try:
-            self._transact(self._db, rows, gone, days)
+            self._transact(self._db, rows, gone, days, unwritten)
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -139,10 +144,16 @@ class EventFile:
         finally:
             self.busy = False
         self._archives.changed = False
+        self._pictures.written(unwritten)
         if self._failing:
             log.warning("outbox %s: can be written again", self._path)
             self._failing = False
         return True
+
+    def picture(self, path: str) -> bytes | None:
+        """The picture on a topic, JPEG; None if there is none, or the file cannot be read."""
+        found = self._query("SELECT jpeg FROM pictures WHERE path = ?", path)
+        return bytes(found[0][0]) if found else None
 
     def holds(self, id_: int) -> bool:
         """Whether an event is in the file."""
@@ -195,14 +206,21 @@ class EventFile:
         [(self.count, self.bytes, self.last_id)] = db.execute(sql).fetchall()
         self.bytes += self.count * ROW_BYTES
         self.days = day_rows.read(db)
+        self._pictures.load(pictures.read_index(db))
 
     def _transact(
-        self, db: sqlite3.Connection, rows: Sequence[Row], gone: Iterable[int], days: Iterable[DayRow]
+        self,
+        db: sqlite3.Connection,
+        rows: Sequence[Row],
+        gone: Iterable[int],
+        days: Iterable[DayRow],
+        unwritten: Iterable[PictureRow],
     ) -> None:
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
         db.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
         day_rows.write(db, days)
+        pictures.write(db, unwritten, self._pictures.gone)
         if self._archives.changed:
             self._write_archives(db)
         db.execute("COMMIT")

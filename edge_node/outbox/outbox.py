@@ -1,10 +1,11 @@
 """The outbox: events wait here until they are known to be safe elsewhere.
 
 An event gets its number when it is added. It is committed to disk (`backlog`) at once, or together with
-others that come within 50 ms of the last commit. Then `sender` sends it at QoS 1, with at most 20 events in
-flight. New events go first; older ones follow in order, at a bounded rate. An event is deleted when every
-archive that spoke lately has acknowledged it (``/ack``, `acknowledgements`). While there is no archive, an
-event is deleted some time after the broker has acknowledged it (`reserve`).
+others that come within 50 ms of the last commit; an alert together with its picture (`pictures`). Then
+`sender` sends it at QoS 1, with at most 20 events in flight. New events go first; older ones follow in order,
+at a bounded rate. An event is deleted when every archive that spoke lately has acknowledged it (``/ack``,
+`acknowledgements`). While there is no archive, an event is deleted some time after the broker has
+acknowledged it (`reserve`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edge_node.outbox.acknowledgements import Acknowledgements
 from edge_node.outbox.archives import PATIENCE, Archive, Patience
 from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.day_rows import DayRow
+from edge_node.outbox.pictures import Jpeg
 from edge_node.outbox.resend import Resend
 from edge_node.outbox.sender import Sender
 from shared.errors import MessageError
@@ -79,7 +81,7 @@ class Outbox:
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600, patience)
         self._wall_us, self._started = now_us(), time.monotonic()
         self._lock = threading.Lock()  # guards the next four
-        self._added: deque[tuple[int, Event]] = deque()
+        self._added: deque[tuple[int, Event, Jpeg]] = deque()
         self._days: dict[tuple[str, str], DayRow] = {}  # by camera and place: the newest ones
         self._number = 0
         self._lost: list[Missing] = []
@@ -125,13 +127,20 @@ class Outbox:
         if not self._thread.is_alive():
             self._backlog.__exit__(kind, error, trace)
 
-    def add(self, event: Event) -> Event:
+    def add(self, event: Event, jpeg: Jpeg = None) -> Event:
         """Take an event; never waits for disk or network.
+
+        Args:
+            event: The event.
+            jpeg: The picture on the topic that an alert names, kept and sent with it; it may still have to be
+                made, in the outbox's thread.
 
         Returns:
             The event with its boot, number and id.
         """
-        [event] = self.add_all([event])
+        with self._lock:
+            event = self._take(event, jpeg)
+        self._wake.set()
         return event
 
     def add_all(self, events: Sequence[Event], days: Iterable[DayRow] = ()) -> list[Event]:
@@ -203,15 +212,15 @@ class Outbox:
                 return True
         return False
 
-    def _take(self, event: Event) -> Event:
+    def _take(self, event: Event, jpeg: Jpeg = None) -> Event:
         self._number += 1
         boot, number = self._backlog.boot, self._number
         event = numbered(event, boot, number)
         if len(self._added) >= MAX_ADDED:
-            at_us, lost = self._added.popleft()
+            at_us, lost, _ = self._added.popleft()
             assert lost.number is not None  # noqa: S101 - given above
             self._lost.append(Missing(boot, lost.number, lost.number, 1, lost.camera, at_us))
-        self._added.append((self._clock_us(), event))
+        self._added.append((self._clock_us(), event, jpeg))
         return event
 
     def _clock_us(self) -> int:
@@ -268,9 +277,14 @@ class Outbox:
         rows = self._backlog.write(
             [
                 (event.boot or "", event.number or 0, at_us, event.camera, messages.encode(event))
-                for at_us, event in added
+                for at_us, event, _ in added
             ],
             days.values(),
+            {
+                index: (event.snapshot, _made(jpeg))
+                for index, (_, event, jpeg) in enumerate(added)
+                if event.type == "alert" and event.snapshot is not None
+            },
         )
         self._sender.reserve.make_room(self._clock_us())
         self._backlog.dropped += len(lost)
@@ -299,6 +313,17 @@ class Outbox:
                 gap=Gap(boot=missing.boot, first=missing.first, last=missing.last, count=missing.events),
             )
         )
+
+
+def _made(jpeg: Jpeg) -> bytes | None:
+    """A picture, which may have to be made now."""
+    if not callable(jpeg):
+        return jpeg
+    try:
+        return jpeg()
+    except Exception:  # the alert is worth more
+        log.exception("outbox: the picture of an alert could not be made")
+        return None
 
 
 def _merged(lost: Sequence[Missing]) -> list[Missing]:

@@ -17,6 +17,7 @@ from shared.errors import MessageError
 from shared.mqtt.client import Client
 from shared.wire import topics
 from shared.wire.messages import now_us
+from shared.wire.picture_names import properties, read_name
 
 IN_FLIGHT = 20
 """The most events that may wait for the broker's acknowledgement."""
@@ -27,6 +28,8 @@ LIVE_US = 5_000_000
 SETTLE_S = 5.0
 """How long after a connect the reserve is sent again: the broker's other clients are coming back, too, and
 if it has lost their sessions, it keeps nothing for them."""
+PICTURE_AGAIN_US = 1_000_000
+"""Alerts within this time that name the same picture have it sent once, microseconds."""
 REFUSED_S = 30.0
 """How long until events that the broker refused (by ACL or quota) are sent again."""
 
@@ -64,7 +67,9 @@ class Sender:
         self.reserve = Reserve(backlog, keep_s)
         self._live: deque[Row] = deque()
         self._in_flight: InFlight[Row] = InFlight(client, IN_FLIGHT, wake)
-        self._copies: dict[int, list[bool]] = {}  # the broker's answers to both copies of an alert, by row
+        self._copies: dict[int, int] = {}  # how many messages of an alert the broker has not answered, by row
+        self._refused: set[int] = set()  # rows of which it did not take one
+        self._pictured: tuple[str, int] = "", 0  # the last picture that was sent, and when
         self._newest_sent = 0
         self._refused_at: float | None = None
         self._again_at: float | None = None
@@ -87,6 +92,7 @@ class Sender:
             return False
         self._live.clear()
         self._copies.clear()
+        self._refused.clear()
         if self._in_flight.connection > 1 or self._backlog.count:  # else nothing can have been lost
             self._again_at = now + SETTLE_S
         return True
@@ -109,6 +115,7 @@ class Sender:
     def replay(self, first: int) -> None:
         """Send the events held from an id on, or from where an unfinished replay is, if that is earlier."""
         self._resend.begin(first, self._live[0].id - 1 if self._live else self._backlog.last_id)
+        self._pictured = "", 0
 
     def take_answers(self, now: float) -> None:
         """Process the broker's acknowledgements. Without an archive, an event is then kept for a while."""
@@ -157,36 +164,53 @@ class Sender:
             sending.add(row.id)
 
     def _send(self, row: Row) -> bool:
-        """Send an event, and an alert on its own topic, too; False without a connection.
+        """Send an event, and before it an alert's picture and its copy; False without a connection.
 
-        That copy goes first: an archive that acknowledges the event has the node forget it, and the broker
-        has taken the copy by then.
+        An archive that acknowledges the event has the node forget all three, and has had the others by then.
 
         Raises:
             MessageError: The message is larger than the broker takes.
         """
         event = self._event(row)
+        if event["type"] != "alert":
+            return self._put(row, topics.EVENTS, orjson.dumps(event))
         payload = orjson.dumps(event)
-        rows = (topics.ALERT, topics.EVENTS) if event["type"] == "alert" else (topics.EVENTS,)
-        if len(rows) > 1:
-            self._copies[row.id] = []
-        return all(
-            self._in_flight.send(
-                row, topic, topic.path(self._prefix, node=self._node, camera=row.camera), payload
-            )
-            for topic in rows
+        self._copies[row.id] = 2
+        return (
+            self._send_picture(event.get("snapshot"))
+            and self._put(row, topics.ALERT, payload)
+            and self._put(row, topics.EVENTS, payload)
         )
+
+    def _put(self, row: Row, topic: topics.Topic, payload: bytes) -> bool:
+        path = topic.path(self._prefix, node=self._node, camera=row.camera)
+        return self._in_flight.send(row, topic, path, payload)
+
+    def _send_picture(self, path: str | None) -> bool:
+        """Send an alert's picture, if it has one that is held; False without a connection."""
+        now = self._clock_us()
+        if path is None or (path == self._pictured[0] and now < self._pictured[1] + PICTURE_AGAIN_US):
+            return True
+        jpeg = self._backlog.picture(path)
+        if jpeg is None or len(jpeg) > self._client.room(path):
+            return True
+        self._pictured = path, now
+        name = read_name(jpeg)
+        user_properties = None if name is None else properties(name)
+        return self._client.send(topics.SNAPSHOT, path, jpeg, user_properties) is not None
 
     def _answers(self) -> Iterator[tuple[Row, bool]]:
         """Events that the broker has answered, with whether it took them; an alert when both copies are."""
         for row, taken in self._in_flight.answers():
-            copies = self._copies.get(row.id)
-            if copies is None:
-                yield row, taken
+            if not taken:
+                self._refused.add(row.id)
+            left = self._copies.get(row.id, 1) - 1
+            if left:
+                self._copies[row.id] = left
                 continue
-            copies.append(taken)
-            if len(copies) > 1:
-                yield row, all(self._copies.pop(row.id))
+            self._copies.pop(row.id, None)
+            yield row, row.id not in self._refused
+            self._refused.discard(row.id)
 
     def _event(self, row: Row) -> dict[str, Any]:
         old = row.boot != self._backlog.boot or self._clock_us() - row.created_us > LIVE_US

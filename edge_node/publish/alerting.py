@@ -10,6 +10,7 @@ from edge_node.analytics.watch import Analysed
 from edge_node.frames import Frame
 from edge_node.monitoring.meter import Meter
 from edge_node.outbox.outbox import Outbox
+from edge_node.outbox.pictures import Jpeg
 from edge_node.publish.compose import Composer
 from edge_node.publish.snapshots import Snapshots
 from edge_node.rules.alerts import Alerts
@@ -27,7 +28,7 @@ class Alerting:
         alerts: The rules.
         outbox: Takes the alerts.
         composer: Makes the messages.
-        pictures: Sends pictures of objects and frames.
+        pictures: Has the pictures of objects and frames.
         newest: Gives the last frame of a camera that was analysed.
         meter: Counts for Prometheus; None: nobody reads it.
     """
@@ -64,7 +65,7 @@ class Alerting:
         return [self._send(firing, camera, self._newest(camera)) for camera, firing in self._alerts.unseen()]
 
     def _send(self, firing: Firing, camera: str, item: Analysed | None) -> Event:
-        """Hand an alert to the outbox, behind its picture.
+        """Hand an alert to the outbox, with its picture.
 
         Args:
             firing: The alert.
@@ -72,7 +73,8 @@ class Alerting:
             item: The camera's newest frame.
         """
         frame = item.frame if item is not None else None
-        fields = firing.fields() | {"snapshot": self._picture(firing, camera, frame)}
+        path, jpeg = self._picture(firing, camera, frame) or (None, None)
+        fields = firing.fields() | {"snapshot": path}
         if item is not None and firing.track_id is not None:
             rows = (item.tracks.track_id == firing.track_id).nonzero()[0]
             if len(rows):  # where the object is now, not where it was when its stay began
@@ -82,20 +84,20 @@ class Alerting:
         if self._meter is not None:
             with self._lock:
                 self._meter.events[camera, "alert"] += 1
-        return self._outbox.add(self._composer.alert(fields, camera, frame))
+        return self._outbox.add(self._composer.alert(fields, camera, frame), jpeg)
 
-    def _picture(self, firing: Firing, camera: str, frame: Frame | None) -> str | None:
-        """Send the picture of an alert; return its topic."""
+    def _picture(self, firing: Firing, camera: str, frame: Frame | None) -> tuple[str, Jpeg] | None:
+        """Topic and picture of an alert, if it has one."""
         wanted = firing.definition.picture
         if wanted == "none":
             return None
         if wanted == "object" and firing.track_id is not None:
-            path = self._pictures.send_best(firing.track_id, camera, again=True)
-            if path is not None:
-                return path
+            picture = self._pictures.of_object(firing.track_id, camera)
+            if picture is not None:
+                return picture
         if frame is None or now_us() - frame.captured_ns // 1000 > FRESH_US:
             return None
-        return self._pictures.send_frame(frame)
+        return self._pictures.of_frame(frame)
 
 
 def _paused(item: Analysed) -> list[str]:

@@ -92,7 +92,6 @@ class Publisher:
         thumbnails_sent: Number of thumbnails sent, by camera.
         stopwatch: How long each stage took.
         alerting: Makes alerts of events; None: there are no rules.
-        frame_pictures: Encodes whole frames for alerts.
     """
 
     def __init__(
@@ -130,7 +129,6 @@ class Publisher:
         )
         self._fitting = Fitting(client)
         self._best = Snapshots(client, snapshots, config, composer, self._fitting)
-        self.frame_pictures = self._best.frames
         self.alerting = Alerting(alerts, outbox, composer, self._best, self.newest, meter) if alerts else None
         self.state = NodeState(client, config, composer, days=self.days)
         self.serve(config)
@@ -337,7 +335,6 @@ class Publisher:
                     self._send_track(summary, camera.last.frame)
             self.state.end(name, camera.last)
         until = time.monotonic() + FAREWELL_S
-        self.frame_pictures.drain(FAREWELL_S / 4)
         self._outbox.drain(FAREWELL_S / 2)
         self._snapshots.drain(until - time.monotonic())
         self.tracks.drain(until - time.monotonic())

@@ -8,6 +8,7 @@ from edge_node.analytics.happenings import Happening
 from edge_node.config.camera_settings import SnapshotSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame, Tracks
+from edge_node.outbox.pictures import Jpeg
 from edge_node.publish.best_views import BestViews
 from edge_node.publish.compose import Composer
 from edge_node.publish.frame_pictures import FramePictures
@@ -16,7 +17,7 @@ from edge_node.publish.snapshot_sender import SnapshotSender
 from shared import limits
 from shared.mqtt.client import Client
 from shared.wire import topics
-from shared.wire.picture_names import NAME_BYTES, properties, with_name
+from shared.wire.picture_names import NAME_BYTES, properties, read_name, with_name
 
 FRAMES = 900_000_000_000_000
 """The picture of a whole frame stands where that of a track would: under this number plus the frame's. No
@@ -24,14 +25,14 @@ track has such a number."""
 
 
 SENT = 64
-"""The tracks of a camera whose last picture is kept, so that an alert can have it sent again."""
+"""The tracks of a camera whose last picture is kept for alerts."""
 
 
 class _Camera:
     def __init__(self, settings: SnapshotSettings) -> None:
         self.quality, self.fitted = settings.quality, Fitted()
         self.seq = -1  # of the last whole frame
-        self.sent: OrderedDict[int, tuple[bytes, dict[str, str]]] = OrderedDict()
+        self.sent: OrderedDict[int, bytes] = OrderedDict()
         self.views = BestViews(settings) if settings.enabled else None
 
 
@@ -44,16 +45,13 @@ class Snapshots:
         config: The node's configuration.
         composer: Makes the pictures' properties.
         fitting: Is told of pictures that do not fit.
-
-    Attributes:
-        frames: Encodes whole frames.
     """
 
     def __init__(
         self, client: Client, sender: SnapshotSender, config: EdgeConfig, composer: Composer, fitting: Fitting
     ) -> None:
         self._client, self._sender, self._composer, self._fitting = client, sender, composer, fitting
-        self.frames = FramePictures(sender, composer, fitting, client.room)
+        self._frames = FramePictures(composer, fitting, client.room)
         self._node, self._prefix = config.node, config.mqtt.prefix
         self._cameras = {name: _Camera(settings.snapshot) for name, settings in config.cameras.items()}
 
@@ -74,45 +72,60 @@ class Snapshots:
             return None
         return self.send_best(happening.track_id, camera)
 
-    def send_best(self, track_id: int, camera: str, *, again: bool = False) -> str | None:
-        """Send a track's best view unless it was sent; return the topic of its snapshots, if any.
+    def send_best(self, track_id: int, camera: str) -> str | None:
+        """Send a track's best view unless it was sent; return the topic of its snapshots, if any."""
+        known = self._cameras[camera]
+        if known.views is None:
+            return None
+        path = self._path(camera, track_id)
+        if (jpeg := self._encode(known, track_id, camera, path)) is not None:
+            name = read_name(jpeg)
+            self._sender.offer(path, jpeg, None if name is None else properties(name))
+        return path if known.views.was_taken(track_id) else None
 
-        Args:
-            track_id: The track.
-            camera: Its camera.
-            again: Send the last one again: who keeps pictures may have been away when it was sent.
+    def of_object(self, track_id: int, camera: str) -> tuple[str, Jpeg] | None:
+        """Topic and picture of a track's best view, for an alert; None if there never was one.
+
+        It may have been sent before, but who keeps pictures may have been away.
         """
         known = self._cameras[camera]
         if known.views is None:
             return None
         path = self._path(camera, track_id)
-        best = known.views.take(track_id)
-        if best is not None and best.image is not None:
-            room = min(limits.SNAPSHOT_BYTES, self._client.room(path)) - NAME_BYTES
-            encoded = known.fitted.encode(best.image, known.quality, room)
-            self._fitting.note(topics.SNAPSHOT, camera, encoded, shrunk=known.fitted.shrinks)
-            if encoded is not None:
-                jpeg, size = encoded
-                name = self._composer.picture_name(best.seq, best.captured_ns, size)
-                known.sent[track_id] = with_name(jpeg, name), properties(name)
-                if len(known.sent) > SENT:
-                    known.sent.popitem(last=False)
-                again = True
-        if again and track_id in known.sent:
-            self._sender.offer(path, *known.sent[track_id])
-        return path if known.views.was_taken(track_id) else None
+        jpeg = self._encode(known, track_id, camera, path) or known.sent.get(track_id)
+        return (path, jpeg) if known.views.was_taken(track_id) else None
 
-    def send_frame(self, frame: Frame) -> str | None:
-        """Have a whole frame sent unless it was; return its topic, None where there will be no picture."""
+    def of_frame(self, frame: Frame) -> tuple[str, Jpeg] | None:
+        """Topic of a whole frame's picture, and what makes it unless it was taken; None: there is none."""
         known = self._cameras[frame.camera]
         if known.views is None:
             return None
         path = self._path(frame.camera, FRAMES + frame.seq)
-        if known.seq != frame.seq:
-            if not self.frames.offer(path, frame, known.quality):
-                return None
-            known.seq = frame.seq
-        return path
+        if known.seq == frame.seq:
+            return path, None
+        make = self._frames.take(path, frame, known.quality)
+        if make is None:
+            return None
+        known.seq = frame.seq
+        return path, make
+
+    def _encode(self, known: _Camera, track_id: int, camera: str, path: str) -> bytes | None:
+        """A track's best view as JPEG with its name; None if it was encoded before, or does not fit."""
+        best = known.views.take(track_id) if known.views is not None else None
+        if best is None or best.image is None:
+            return None
+        room = min(limits.SNAPSHOT_BYTES, self._client.room(path)) - NAME_BYTES
+        encoded = known.fitted.encode(best.image, known.quality, room)
+        self._fitting.note(topics.SNAPSHOT, camera, encoded, shrunk=known.fitted.shrinks)
+        if encoded is None:
+            return None
+        jpeg, size = encoded
+        jpeg = known.sent[track_id] = with_name(
+            jpeg, self._composer.picture_name(best.seq, best.captured_ns, size)
+        )
+        if len(known.sent) > SENT:
+            known.sent.popitem(last=False)
+        return jpeg
 
     def _path(self, camera: str, track: int) -> str:
         return topics.SNAPSHOT.path(self._prefix, node=self._node, camera=camera, track=str(track))

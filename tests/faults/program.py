@@ -18,8 +18,8 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.faults.freeze import freeze, hurry
 
@@ -43,16 +43,13 @@ def set_clock(file: Path) -> None:
 def record_commits(file: Path) -> None:
     """Write down boot, number and camera of each event that the outbox has committed."""
     from edge_node.outbox.backlog import Backlog
-    from edge_node.outbox.day_rows import DayRow
     from edge_node.outbox.event_file import Row
 
     committed = file.open("ab", buffering=0)
     write = Backlog.write
 
-    def recorded(
-        self: Backlog, events: Sequence[tuple[str, int, int, str, bytes]], days: Iterable[DayRow] = ()
-    ) -> list[Row]:
-        rows = write(self, events, days)
+    def recorded(self: Backlog, *given: Any, **named: Any) -> list[Row]:
+        rows = write(self, *given, **named)
         if rows:
             committed.write(b"".join(f"{row.boot} {row.number} {row.camera}\n".encode() for row in rows))
         return rows

@@ -377,7 +377,7 @@ def viewer_disk_full(system: System, dice: random.Random) -> Iterator[None]:  # 
         for one, before in victims:
             if one.is_running():  # a process for Apprise has ended
                 resource.prlimit(one.pid, resource.RLIMIT_FSIZE, before)
-        system.receivers.dark.append((began_s, time.time()))  # pictures are stored or lost
+        system.receivers.dark.append((began_s, time.time()))
 
 
 def faults() -> list[Fault]:

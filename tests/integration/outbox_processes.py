@@ -12,14 +12,13 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from edge_node.config.definitions import Definitions
 from edge_node.config.settings import OutboxSettings
 from edge_node.days.book import DayBook
 from edge_node.outbox.backlog import Backlog
-from edge_node.outbox.day_rows import DayRow
 from edge_node.outbox.event_file import Row
 from edge_node.outbox.outbox import Outbox
 from shared import log
@@ -49,10 +48,8 @@ def edge(url: str, folder: Path, seed: int, rate: float) -> None:
     committed = (folder / "committed").open("ab", buffering=0)
     write = Backlog.write
 
-    def recorded(
-        self: Backlog, events: Sequence[tuple[str, int, int, str, bytes]], days: Iterable[DayRow] = ()
-    ) -> list[Row]:
-        rows = write(self, events, days)
+    def recorded(self: Backlog, *given: Any, **named: Any) -> list[Row]:
+        rows = write(self, *given, **named)
         committed.write(b"".join(f"{row.boot} {row.number}\n".encode() for row in rows))
         return rows
 

@@ -286,8 +286,8 @@ class Subscriber:
         check_names(ids, sent)
         if not known and self._once(ids["node"], received.topic):
             log.warning(
-                "%r: a %s event has more in it than this version knows; it is kept and shown as far as it is known; "
-                "update this viewer (said once for this topic)",
+                "%r: a %s event has more in it than this version knows; it is kept, and shown as far "
+                "as it is known; update this viewer (said once for this topic)",
                 received.topic,
                 sent.type,
             )

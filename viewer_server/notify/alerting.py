@@ -130,11 +130,13 @@ class Alerting:
             sqlite3.Error: They cannot be kept.
         """
         found = [(alert, self._receivers(alert)) for alert in alerts]
-        numbers = self._store.add(found, now_us())
-        for number, (alert, receivers) in zip(numbers, found, strict=True):
+        jpegs = self._pictures.there([alert for alert, _ in found])
+        numbers = self._store.add(found, now_us(), jpegs)
+        for index, (number, (alert, receivers)) in enumerate(zip(numbers, found, strict=True)):
             if not number:
                 continue
-            self._pictures.expect(number, alert)
+            if index not in jpegs:
+                self._pictures.expect(number, alert)
             for name, state in receivers:
                 if state == "waiting" and name in self._couriers:
                     self._couriers[name].put((alert.node, alert.rule), number)
@@ -229,9 +231,9 @@ class Alerting:
                 self.add(self._made)
                 self._made.clear()
         if self._pictures.missing:
-            for number, jpeg in self._pictures.look().items():
-                self._store.add_picture(number, jpeg)
-                self._pictures.settled([number])
+            jpegs = self._pictures.look()
+            self._store.add_pictures(jpegs)
+            self._pictures.settled(jpegs)
             for courier in self._couriers.values():  # one may have waited long enough, too
                 courier.wake()
         if time.monotonic() >= self._pruned_s + PRUNE_S:

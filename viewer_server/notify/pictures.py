@@ -1,16 +1,20 @@
-"""Pictures of alerts: they come by themselves, before the alert or a moment after it."""
+"""Pictures of alerts: they come just before the alert; those of older nodes, at times a moment after it."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from viewer_server.notify.alert import KeptAlert
 from viewer_server.stored import snapshots
-from viewer_server.stored.reading import Database
+from viewer_server.stored.reading import Database, Reader, Unavailable
+
+AT_ONCE_BYTES = 8_000_000
+"""Bytes of pictures that are read at once; one more may be read than fits."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,20 @@ class Pictures:
         """How many alerts lack their pictures."""
         return len(self._missing)
 
+    def there(self, alerts: Sequence[KeptAlert]) -> dict[int, bytes]:
+        """The pictures that have come already, by the indices of their alerts."""
+        found: dict[int, bytes] = {}
+        if not self._database.exists or all(one.picture is None for one in alerts):
+            return found
+        room = AT_ONCE_BYTES
+        with suppress(Unavailable), self._database.reading() as db:
+            for index, alert in enumerate(alerts):
+                jpeg = _read(db, alert) if room > 0 else None  # else they are looked for a moment later
+                if jpeg is not None:
+                    found[index] = jpeg
+                    room -= len(jpeg)
+        return found
+
     def expect(self, number: int, alert: KeptAlert, age_s: float = 0.0) -> None:
         """Look for the picture of an alert that was stored `age_s` seconds ago, if it has one."""
         if alert.picture is None or not self._database.exists:
@@ -72,14 +90,14 @@ class Pictures:
             missing = [(number, one.alert) for number, one in self._missing.items()]
         if not missing:
             return {}
-        found = {}
+        found: dict[int, bytes] = {}
+        room = AT_ONCE_BYTES
         with self._database.reading() as db:
             for number, alert in missing:
-                jpeg = snapshots.picture(
-                    db, alert.node, alert.camera or "", alert.picture or 0, alert.session
-                )
+                jpeg = _read(db, alert) if room > 0 else None
                 if jpeg is not None:
                     found[number] = jpeg
+                    room -= len(jpeg)
         self.settled(set(late) - found.keys())
         return found
 
@@ -88,3 +106,9 @@ class Pictures:
         with self._lock:
             for number in numbers:
                 self._missing.pop(number, None)
+
+
+def _read(db: Reader, alert: KeptAlert) -> bytes | None:
+    if alert.picture is None:
+        return None
+    return snapshots.picture(db, alert.node, alert.camera or "", alert.picture, alert.session)

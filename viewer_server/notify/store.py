@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -120,19 +121,29 @@ class AlertStore:
                     db.execute("ROLLBACK")
                 raise
 
-    def add(self, found: Iterable[tuple[KeptAlert, Sequence[tuple[str, State]]]], now_us: int) -> list[int]:
+    def add(
+        self,
+        found: Iterable[tuple[KeptAlert, Sequence[tuple[str, State]]]],
+        now_us: int,
+        jpegs: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> list[int]:
         """Keep alerts, with the targets of each and the state in which each begins; all of them or none.
+
+        Args:
+            found: The alerts.
+            now_us: When they are stored, microseconds UTC.
+            jpegs: Their pictures, by index, as far as they are there.
 
         Returns:
             The number of each; 0 for one that was there before.
         """
         numbers = []
         with self._writing() as db:
-            for alert, targets in found:
+            for index, (alert, targets) in enumerate(found):
                 row = (alert.event_id, alert.node, alert.camera, alert.rule, RANKS[alert.severity])
                 cursor = db.execute(
-                    "INSERT OR IGNORE INTO alerts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                    (*row, alert.occurred_us, now_us, msgspec.json.encode(alert)),
+                    "INSERT OR IGNORE INTO alerts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*row, alert.occurred_us, now_us, msgspec.json.encode(alert), jpegs.get(index)),
                 )
                 number = cursor.lastrowid if cursor.rowcount == 1 else 0
                 numbers.append(number or 0)
@@ -171,10 +182,13 @@ class AlertStore:
             return bytes(row[0]) if row[0] is not None else None
         return None
 
-    def add_picture(self, number: int, jpeg: bytes) -> None:
-        """Keep the picture of an alert."""
+    def add_pictures(self, jpegs: Mapping[int, bytes]) -> None:
+        """Keep pictures of alerts, by the alerts' numbers."""
+        if not jpegs:
+            return
         with self._writing() as db:
-            db.execute("UPDATE alerts SET jpeg = ? WHERE id = ?", (jpeg, number))
+            rows = [(jpeg, number) for number, jpeg in jpegs.items()]
+            db.executemany("UPDATE alerts SET jpeg = ? WHERE id = ?", rows)
 
     def put_together(self, target: str, head: int, members: Sequence[int]) -> None:
         """Note which alerts go in one message, before it is sent: it is the same at every attempt."""

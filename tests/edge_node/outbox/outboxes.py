@@ -31,6 +31,7 @@ class Network:
         self.refused: set[topics.Topic] = set()
         self.sent: list[Event] = []
         self.alerts: list[Event] = []
+        self.pictures: list[tuple[str, bytes]] = []
         self.order: list[str] = []
         self.unanswered: list[int] = []
         self.on_acknowledged: list[Any] = []
@@ -42,11 +43,18 @@ class Network:
         self.connections += 1
         self.connected = True
 
-    def send(self, topic: topics.Topic, path: str, payload: bytes, user_properties: None) -> int | None:
+    def room(self, path: str) -> int:
+        return self.limit - len(path)
+
+    def send(self, topic: topics.Topic, path: str, payload: bytes, user_properties: object) -> int | None:
         if not self.connected:
             return None
         if len(payload) > self.limit:
             raise MessageError("too large")
+        if topic is topics.SNAPSHOT:
+            self.pictures.append((path, payload))
+            self.order.append(topic.name)
+            return len(self.order)
         event = decode(Event, payload)
         assert topic in (topics.EVENTS, topics.ALERT)
         assert path == f"darner/v1/n/camera/{event.camera}/{topic.name}"
@@ -84,7 +92,7 @@ def running(
         yield outbox
 
 
-def event(label: str = "person", kind: EventType = "track_started") -> Event:
+def event(label: str = "person", kind: EventType = "track_started", snapshot: str | None = None) -> Event:
     return Event(
         node="n",
         session="s",
@@ -96,6 +104,7 @@ def event(label: str = "person", kind: EventType = "track_started") -> Event:
         type=kind,
         occurred_us=now_us(),
         label=label,
+        snapshot=snapshot,
     )
 
 

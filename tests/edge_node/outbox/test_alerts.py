@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edge_node.outbox import sender
 from shared.wire import topics
+from shared.wire.messages import Event
 from tests.conftest import wait_until
 from tests.edge_node.outbox.outboxes import Network, acknowledge, add, event, held, running
 
@@ -76,3 +79,46 @@ def test_an_archive_that_has_an_alert_lets_it_go(tmp_path: Path) -> None:
         wait_until(lambda: len(network.alerts) == 1)
         acknowledge(outbox, alert.boot, 2)
         wait_until(lambda: held(outbox) == 0)
+
+
+def alert(number: int) -> Event:
+    return event(kind="alert", snapshot=f"darner/v1/n/camera/c/snapshot/{number}")
+
+
+def pictures_held(folder: Path) -> list[tuple[str, bytes]]:
+    with closing(sqlite3.connect(folder / "o.db")) as db:
+        return db.execute("SELECT path, jpeg FROM pictures ORDER BY path").fetchall()
+
+
+def test_an_alert_whose_archive_was_dead_is_sent_with_its_picture_by_the_next_run(tmp_path: Path) -> None:
+    first, second = alert(1), alert(2)
+    network = Network()
+    network.connect()
+    with running(network, tmp_path) as outbox:
+        acknowledge(outbox, outbox.add(event()).boot, 0)  # an archive that is gone before the alerts
+        outbox.add(first, b"one")
+        outbox.add(second, lambda: b"two")  # made when it is written
+        outbox.add(second)  # another rule about the same frame
+        assert outbox.drain(5)
+    assert network.order == ["events", *["snapshot", "alert", "events"] * 2, "alert", "events"]
+    again = Network()
+    again.connect()
+    with running(again, tmp_path) as outbox:
+        wait_until(lambda: len(again.sent) == 4)
+        assert again.pictures == [(str(first.snapshot), b"one"), (str(second.snapshot), b"two")]
+        acknowledge(outbox, again.sent[0].boot, 3)
+        wait_until(lambda: held(outbox) == 1)
+    assert pictures_held(tmp_path) == [(second.snapshot, b"two")], "one alert still needs it"
+
+
+def test_pictures_give_way_and_their_alerts_stay(tmp_path: Path) -> None:
+    network = Network()
+    network.connect()
+    with running(network, tmp_path, max_mb=0.04) as outbox:  # 10 kB of pictures
+        acknowledge(outbox, outbox.add(event()).boot, 0)
+        for number in range(4):
+            outbox.add(alert(number), bytes(4000))
+        outbox.add(alert(5), lambda: bytes(1 // 0))  # a fault
+        assert outbox.drain(5)
+        wait_until(lambda: len(network.sent) == 6)
+    assert [path.rpartition("/")[2] for path, _ in pictures_held(tmp_path)] == ["2", "3"]

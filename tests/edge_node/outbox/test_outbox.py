@@ -26,8 +26,8 @@ def test_a_lone_event_is_on_disk_at_once_and_a_burst_together(
     commits: list[tuple[float, int]] = []
     write = Backlog.write
 
-    def recorded(self: Backlog, events: Any, days: Any) -> list[Row]:
-        rows = write(self, events, days)
+    def recorded(self: Backlog, *given: Any) -> list[Row]:
+        rows = write(self, *given)
         commits.extend([(time.monotonic(), len(rows))] if rows else [])
         return rows
 
@@ -71,10 +71,10 @@ def test_a_hung_disk_costs_the_oldest_and_never_the_pipeline(
     monkeypatch.setattr(module, "MAX_ADDED", 10)
     hangs, answers, write = threading.Event(), threading.Event(), Backlog.write
 
-    def hung(self: Backlog, events: Any, days: Any) -> list[Row]:
+    def hung(self: Backlog, *given: Any) -> list[Row]:
         hangs.set()
         answers.wait(10)
-        return write(self, events, days)
+        return write(self, *given)
 
     network = Network()
     network.connect()

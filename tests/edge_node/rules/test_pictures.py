@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -46,44 +45,42 @@ def frame(seq: int = 7) -> Frame:
     return Frame("street", seq, 10**18, 0, PICTURE)
 
 
-def test_a_whole_frame_is_sent_once_small_enough_and_with_its_name() -> None:
-    best, sender = pictures()
-    topic = best.send_frame(frame())
-    assert topic == best.send_frame(frame())
-    assert topic is not None
+def test_a_whole_frame_is_made_once_small_enough_and_with_its_name() -> None:
+    best, _ = pictures()
+    found = best.of_frame(frame())
+    assert found is not None
+    topic, make = found
+    assert best.of_frame(frame()) == (topic, None)
     assert topic.endswith(f"/snapshot/{FRAMES + 7}")
-    best.frames.drain(5)
-    [(path, payload)] = sender.offered
+    assert callable(make)
+    payload = make()
+    assert payload is not None
     header, name = read_jpeg_header(payload), read_name(payload)
-    assert path == topic
     assert header is not None
     assert (header.width, header.height) == (960, 540)
     assert name is not None
     assert (name.seq, name.session) == (7, "s")
 
 
-def test_a_camera_without_snapshots_sends_no_frame_either() -> None:
-    best, sender = pictures(enabled=False)
-    assert best.send_frame(frame()) is None
-    assert sender.offered == []
+def test_a_camera_without_snapshots_gives_no_frame_either() -> None:
+    best, _ = pictures(enabled=False)
+    assert best.of_frame(frame()) is None
 
 
 def test_too_many_frames_at_once_are_left_out_instead_of_held() -> None:
-    best, sender = pictures()
-    gate = threading.Event()
-    sender.offer = lambda *_: gate.wait(10)  # type: ignore[assignment,method-assign]  # one that does not get on
-    topics = [best.send_frame(frame(seq)) for seq in range(WAITING + 2)]
-    gate.set()
-    assert [topic is not None for topic in topics] == [True] * WAITING + [False] * 2
+    best, _ = pictures()
+    found = [best.of_frame(frame(seq)) for seq in range(WAITING + 2)]
+    assert [one is not None for one in found] == [True] * WAITING + [False] * 2
+    found.clear()
+    assert best.of_frame(frame(9)) is not None
 
 
-def test_an_alert_has_the_picture_of_its_object_sent_again() -> None:
+def test_an_alert_has_the_picture_of_its_object_that_was_sent_before() -> None:
     best, sender = pictures()
-    assert best.send_best(1, "street", again=True) is None
+    assert best.of_object(1, "street") is None
     shown = analysed(2)
     best.update(shown.frame, shown.tracks)
     topic = best.send_best(1, "street")
     assert best.send_best(1, "street") == topic, "it was sent"
     assert len(sender.offered) == 1
-    assert best.send_best(1, "street", again=True) == topic
-    assert sender.offered[0] == sender.offered[1]
+    assert [best.of_object(1, "street")] == sender.offered

@@ -19,8 +19,8 @@ LATE_S = 31.0
 FRESH_S = 2.0
 """How much younger than its alert a picture may be."""
 BEFORE_S, BEHIND_S = 10.0, 40.0
-"""How long before and behind the death of a program an alert may lack its picture: only an MQTT message
-carries it, and an object's best view is sent once, as long as the object is there."""
+"""How long before and behind the death of a program an alert may have a better view of its object, of a later
+moment: it is sent again with the best view that there is by then."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def problems(
         target: The receiver.
         got: What it has got, repetitions too, in the order of arrival.
         down: From when until when it was down, seconds since 1970.
-        dark: From when until when a program was dead that an alert's picture passes through.
+        dark: From when until when a program was dead that alerts pass through.
         pictures: Whether each alert has to have its picture.
     """
     found = [f"{target}: alert {one} never came" for one in sorted(missing(alerts, target, got))]
@@ -148,7 +148,7 @@ def _picture_problems(
 ) -> list[str]:
     excused = any(begin - BEFORE_S < alert.occurred_s < end + BEHIND_S for begin, end in dark)
     if message.jpeg is None:
-        return [] if excused or not alert.has_picture else [f"{target}: {alert.event_id} has no picture"]
+        return [f"{target}: {alert.event_id} has no picture"] if alert.has_picture else []
     name = read_name(message.jpeg)
     if name is None or name.session != alert.session:
         return [f"{target}: the picture of {alert.event_id} is of another run"]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from shared.wire.messages import PictureName
+from shared.wire.picture_names import with_name
 from tests.faults.judges.alerts import Alert, Got, missing, problems
 
+JPEG = b"\xff\xd8\xff\xd9"
 ALERTS = [
     Alert(f"n-b-{number}", "r" if number < 4 else "other", "s", 100.0 + number, None) for number in range(5)
 ]
@@ -30,9 +35,13 @@ def test_the_judge_sees_what_is_wrong(got: list[Got], says: str | None) -> None:
     assert (says in found[0]) if says else found == []
 
 
-def test_a_missing_picture_is_excused_near_a_kill_alone() -> None:
-    assert len(problems(ALERTS, "hook", ALL, pictures=True)) == len(ALERTS)
-    assert problems(ALERTS, "hook", ALL, pictures=True, dark=[(101.0, 103.0)]) == []
+def test_no_kill_excuses_a_missing_picture_and_one_a_better_view() -> None:
+    dark = [(101.0, 103.0)]
+    assert len(problems(ALERTS, "hook", ALL, pictures=True, dark=dark)) == len(ALERTS)
+    name = PictureName(session="s", seq=1, captured_us=110_000_000, width=1, height=1)
+    better = [replace(one, jpeg=with_name(JPEG, name)) for one in ALL]
+    assert problems(ALERTS, "hook", better, pictures=True, dark=dark) == []
+    assert len(problems(ALERTS, "hook", better, pictures=True)) == len(ALERTS)
 
 
 def test_an_alert_is_missing_only_where_it_is_to_go() -> None:

@@ -80,7 +80,7 @@ def test_an_event_of_a_newer_node_is_shown_and_leaves_no_hole(
     settings = HistorySettings(path=str(tmp_path / "h.db"))
     running, metrics = subscriber(History(settings), own_broker.url)
     path = "darner/v1/n/camera/c/events"
-    newer = orjson.loads(encode(event(2, zone="z"))) | {"type": "zone_emptied", "since": [7], "problem": "fog"}
+    newer = orjson.loads(encode(event(2, zone="z"))) | {"type": "zone_emptied", "since": [7]}
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge, running:
         edge.subscribe("darner/v1/n/ack/+", 1)
         assert edge.wait_subscribed(10)

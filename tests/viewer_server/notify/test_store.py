@@ -52,7 +52,7 @@ def test_a_full_file_makes_room(tmp_path: Path) -> None:
     with opened(tmp_path, max_mb=1.0) as store:
         for number in range(40):
             [found] = store.add([(alert(number), [])], number)
-            store.add_picture(found, bytes(50_000))
+            store.add_pictures({found: bytes(50_000)})
         while store.prune(50):
             continue
         kept = store.load(range(1, 100))
