@@ -6,7 +6,8 @@ standard input: `stall` and `go` stop and start the pictures, `cut` disconnects 
 changes the resolution in mid-stream. It ends with its standard input.
 
 The time is written into each picture as 64 blocks of 8x8 pixels, 32 in a row, from the top left corner. They
-are the bits of the microseconds since 1970, highest first; white is 1.
+are the bits of the microseconds since 1970, highest first; white is 1. With `--pictures`, a named pipe gives
+the pictures instead, BGR, one after the other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import sys
 import threading
 import time
+from pathlib import Path
 
 import gi
 
@@ -58,8 +60,8 @@ def plays(source: Gst.Element) -> bool:
 class Camera:
     """Pushes pictures into every client's pipeline."""
 
-    def __init__(self, width: int, height: int, fps: int) -> None:
-        self.size, self.fps = (width, height), fps
+    def __init__(self, width: int, height: int, fps: int, pictures: str | None = None) -> None:
+        self.size, self.fps, self._pictures = (width, height), fps, pictures
         self.going = threading.Event()
         self.going.set()
         self._sources: list[Gst.Element] = []
@@ -72,23 +74,26 @@ class Camera:
 
     def run(self) -> None:
         number, due = 0, time.monotonic()
+        given = Path(self._pictures).open("rb") if self._pictures else None  # noqa: SIM115 - for ever
         while True:
             self.going.wait()
             due = max(due + 1 / self.fps, time.monotonic() - 1)
             time.sleep(max(0.0, due - time.monotonic()))
             width, height = self.size
+            image = given.read(width * height * 3) if given else picture(width, height, number)
             for source in list(self._sources):
                 if not plays(source):
                     continue
                 if source.get_property("caps").get_structure(0).get_int("width")[1] != width:
                     source.set_property("caps", self._caps())
-                source.emit("push-buffer", Gst.Buffer.new_wrapped(bytes(picture(width, height, number))))
+                source.emit("push-buffer", Gst.Buffer.new_wrapped(bytes(image)))
             number += 1
 
     def _caps(self) -> Gst.Caps:
         width, height = self.size
+        how = "BGR" if self._pictures else "I420"
         return Gst.Caps.from_string(
-            f"video/x-raw,format=I420,width={width},height={height},framerate={self.fps}/1"
+            f"video/x-raw,format={how},width={width},height={height},framerate={self.fps}/1"
         )
 
 
@@ -114,9 +119,10 @@ def main() -> None:
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--transport", choices=["tcp", "udp"], help="refuse the other one")
     parser.add_argument("--password", help="that of the user admin, who alone may watch")
+    parser.add_argument("--pictures", help="a named pipe with the pictures")
     options = parser.parse_args()
     Gst.init(None)
-    camera = Camera(options.width, options.height, options.fps)
+    camera = Camera(options.width, options.height, options.fps, options.pictures)
     factory = GstRtspServer.RTSPMediaFactory()
     source = (
         "appsrc name=source is-live=true do-timestamp=true format=time max-buffers=2 leaky-type=downstream"
