@@ -25,7 +25,8 @@ from edge_node.control.model import ModelFiles, about, hashes
 from edge_node.days.book import DayBook
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
-from edge_node.health.monitor import HealthMonitor, Report
+from edge_node.health.monitor import HealthMonitor
+from edge_node.health.report import Report
 from edge_node.health.store import ViewStore
 from edge_node.ignore.rules import Rules
 from edge_node.ignore.store import SuspectStore

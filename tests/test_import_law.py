@@ -81,8 +81,8 @@ LEVELS: dict[str, list[str]] = {
     "edge_node/health": [
         "colours.py course.py glance.py rate.py stillness.py",
         "usual.py view.py",
-        "moving.py",
-        "camera.py",
+        "hiding.py moving.py",
+        "camera.py report.py",
         "store.py",
         "monitor.py",
     ],

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge_node.health.colours import Colours, colour_cells
+from edge_node.health.colours import Colours, colour_cells, filled
 from edge_node.health.course import Course
 from edge_node.health.glance import Glance, blocks
+from edge_node.health.hiding import CLEAR, Hiding, gone, in_place
 from edge_node.health.moving import Movement
 from edge_node.health.stillness import Noise
-from edge_node.health.usual import Usual, blurred
+from edge_node.health.usual import Usual, blurred, washed_out
 from edge_node.health.view import TEXTURE, Likeness, View
 from edge_node.pictures import U8
 from shared.geometry import F32
@@ -31,17 +31,17 @@ PROBLEMS: tuple[Problem, ...] = (
 """What may be wrong; what comes first is named first as the reason for a pause."""
 PAUSING: frozenset[Problem] = frozenset({"frozen", "covered", "washed_out", "moved", "out_of_focus"})
 """The problems with which nothing is counted; with the others, objects are still where they seem to be."""
-CALM_S, HURRY_S = 1.0, 0.4
-"""Seconds between two looks, and while something may be about to change."""
+CALM_S, HURRY_S, SOON_S = 1.0, 0.4, 0.2
+"""Seconds between two looks, while something may be about to change, and after much has changed."""
 _FIRST = 5  # looks that make a view
 _FIRST_ALIKE = 0.5  # how like each other these must be
-_GONE_SHARE, _GONE_TRACE = 0.25, 0.4  # below both, nothing of the view is to be seen
-_STRANGE_S = 8.0  # seconds for which another view must stand still to be where the camera looks now
+_STRANGE_S = 6.0  # seconds for which another view must be seen to be where the camera looks now
 _STEADY = 0.5  # likeness of two looks between which nothing has moved
-_FADED_S, _CLEAR = 8.0, 0.35  # a cover comes within seconds, and night takes longer, down to this contrast
 _SAME_VIEW = 0.4  # share of blocks that must agree for its sharpness and colours to be compared
+_MOSTLY = 0.75  # of the usual share, below which things have other colours, and not the light
 _HEALTHY = 0.6  # share of blocks that must agree for a picture to be learned from
 _RENEW_S = 12.0
+_FILLED = 0.25  # share of the rows that a decoder has filled, above which they hide something
 _ENOUGH = 8.0  # standard deviation of the blocks of a first view, or its spread
 
 
@@ -85,8 +85,9 @@ class CameraHealth:
                 self._courses[one.problem].since_us = one.since_us
                 self._movement.shift = one.shift or self._movement.shift
         self._strange = Course(enter_s=_STRANGE_S, leave_s=0.0)
+        self._usual_fill: float | None = None
         self._first: list[Glance] = []
-        self._clear: deque[tuple[float, float]] = deque(maxlen=64)
+        self._hiding = Hiding()
         self._last: Glance | None = None
         self._renewed_s = float("-inf")
         self._accept = False
@@ -116,6 +117,7 @@ class CameraHealth:
     def next_s(self) -> float:
         """Seconds from one look to the next."""
         turning = any(course.turning for course in self._courses.values()) or self._strange.turning
+        turning = turning or self._hiding.changing
         return HURRY_S if turning or self.kept is None or self._accept else CALM_S
 
     def accept(self) -> bool:
@@ -155,15 +157,15 @@ class CameraHealth:
                 self._begin(seen)
             return
         like = kept.view.likeness(seen)
-        self._clear.append((seen.at_s, seen.spread))
-        self._hide(kept, seen, like)
+        cells = colour_cells(seen.colour)
+        self._hide(kept, seen, like, cells)
         hidden = self._seems("washed_out", "covered")
         dark = kept.usual.darker(seen)  # in which cameras take the noise off
         self._note("frozen", None if hidden or dark else still, seen)
         if not hidden and not still and not self._active("frozen"):
             if self._accept:
                 self._begin(seen)
-            self._compare(kept, seen, last, like, dt)
+            self._compare(kept, seen, last, like, cells, dt)
 
     def _forget(self) -> None:
         """Begin anew with a picture of another size."""
@@ -171,6 +173,7 @@ class CameraHealth:
         self._noise.forget()
         self._colours.forget()
         self._movement.forget()
+        self._hiding = Hiding()
         for course in self._courses.values():
             course.end()
 
@@ -192,29 +195,39 @@ class CameraHealth:
         self._first, self._accept = [], False
         self._movement.forget()
         self._colours.forget()
+        self._hiding = Hiding()
         for name in ("moved", "out_of_focus", "wrong_colours", "covered", "washed_out"):
             self._courses[name].end()
         self._strange.end()
         self.lately = seen.fine
         self.revision += 1
 
-    def _hide(self, kept: Kept, seen: Glance, like: Likeness) -> None:
+    def _hide(self, kept: Kept, seen: Glance, like: Likeness, cells: F32) -> None:
         """Find out whether the view is to be seen at all."""
-        gone = _gone(kept, like)
-        washed = self._washed(seen, kept.usual, like)
+        course = self._courses["covered"]
+        self._hiding.note(kept.view, seen, like)
+        washed = washed_out(seen, kept.usual, like.share, like.trace, already=self._active("washed_out"))
         self._note("washed_out", washed, seen)
-        self._note("covered", gone and not washed and self._covers(seen, kept.usual, like), seen)
+        covers = self._hiding.covers(
+            kept.view, kept.usual, seen, like, active=course.active, turning=course.turning
+        )
+        gaudy = self._colours.gaudy(cells)
+        if gaudy:
+            self._note("wrong_colours", True, seen)
+        self._note("covered", (covers and not washed) or gaudy or self._filled(seen), seen)
 
-    def _compare(self, kept: Kept, seen: Glance, last: Glance | None, like: Likeness, dt: float) -> None:
+    def _compare(
+        self, kept: Kept, seen: Glance, last: Glance | None, like: Likeness, cells: F32, dt: float
+    ) -> None:
         """Compare a picture in which something is to be seen with what is usual."""
         usual = kept.usual
         if kept.view.useful:
             self._place(kept, seen, last, like)
         elsewhere = self._active("moved") or like.share < _SAME_VIEW
         self._note("out_of_focus", None if elsewhere or usual.darker(seen) else self._blur(seen, usual), seen)
-        cells = colour_cells(seen.colour)
         wrong = self._colours.wrong(cells, already=self._active("wrong_colours"))
-        self._note("wrong_colours", None if elsewhere else wrong, seen)
+        partly = elsewhere or like.share < _MOSTLY * usual.share
+        self._note("wrong_colours", None if partly else wrong, seen)
         if like.share >= _HEALTHY and not elsewhere and not self._doubted():
             self._learn(kept, seen, cells, like, dt)
 
@@ -224,43 +237,35 @@ class CameraHealth:
         moved = self._movement.moved(kept.view, seen, like.share, usual.share, already=course.active)
         if moved is None and course.active and like.share >= 0.8 * usual.share:
             moved = False
-        steady = last is not None and _steady(last, seen) >= _STEADY
-        shows = seen.spread >= _CLEAR * usual.spread and not usual.darker(seen)
-        self._strange.note(_gone(kept, like) and steady and shows and moved is None, seen.at_s, seen.at_us)
+        self._strange.note(self._elsewhere(kept, seen, last, like, moved), seen.at_s, seen.at_us)
         if self._strange.active and not course.active:
             moved = True
         self._note("moved", moved, seen)
         if not course.active:
             self._movement.shift = None
 
-    def _covers(self, seen: Glance, usual: Usual, like: Likeness) -> bool:
-        """Whether something hides the view; nothing of it is to be seen."""
-        plain = float(seen.means.std()) < min(0.3 * usual.relief, 12.0)
-        if self._courses["covered"].active:  # until something shows, be it another view
-            return plain or like.lost_dull >= 0.4
-        if like.lost_dull < 0.6 and not plain:
+    def _elsewhere(
+        self, kept: Kept, seen: Glance, last: Glance | None, like: Likeness, moved: bool | None
+    ) -> bool | None:
+        """Whether another view is seen; None: something moves, so this cannot be told."""
+        shows = seen.spread >= CLEAR * kept.usual.spread and not kept.usual.darker(seen)
+        if not shows or moved is not None or not gone(kept.view, like) or in_place(like) or self._hiding.came:
             return False
-        if self._courses["covered"].turning:
-            return True
-        since_s = seen.at_s - _FADED_S
-        return max(spread for at_s, spread in self._clear if at_s >= since_s) >= _CLEAR * usual.spread
-
-    def _washed(self, seen: Glance, usual: Usual, like: Likeness) -> bool:
-        """Whether there is so much light that details are lost."""
-        ease = 0.1 if self._active("washed_out") else 0.0
-        white = seen.bright > 0.6 - ease or (seen.bright > 0.45 - ease and like.share < 0.55 + ease)
-        halved = 1.0 - seen.bright < (0.5 + ease) * (1.0 - usual.bright)
-        if white and (halved or seen.bright - usual.bright > 0.3 - ease):
-            return True
-        share = seen.spread / max(usual.spread, 1.0)
-        brighter = seen.brightness - usual.brightness > 25
-        haze = seen.brightness >= 200 and share < 0.4 + ease
-        return like.trace > 0.1 and (haze or (brighter and seen.brightness >= 160 and share < 0.25 + ease))
+        return True if last is not None and _steady(last, seen) >= _STEADY else None
 
     def _blur(self, seen: Glance, usual: Usual) -> bool:
         return blurred(seen, usual, self._noise.variance, already=self._active("out_of_focus"))
 
+    def _filled(self, seen: Glance) -> bool:
+        """Whether a decoder has filled a part of the picture."""
+        return (
+            self._noise.noisy
+            and self._usual_fill is not None
+            and float(filled(seen.lines).mean()) >= self._usual_fill + _FILLED
+        )
+
     def _learn(self, kept: Kept, seen: Glance, cells: F32, like: Likeness, dt: float) -> None:
+        self._usual_fill = float(filled(seen.lines).mean())
         kept.usual.learn(seen, like.share, self._noise.variance, dt)
         self._colours.learn(cells, dt)
         if not 0 <= seen.at_s - self._renewed_s < _RENEW_S:
@@ -284,11 +289,6 @@ class CameraHealth:
 def _shows(seen: Glance) -> bool:
     """Whether a picture shows enough to become a view."""
     return max(float(seen.means.std()), seen.spread / 4) >= _ENOUGH
-
-
-def _gone(kept: Kept, like: Likeness) -> bool:
-    """Whether nothing of the view is to be seen."""
-    return kept.view.useful and like.share <= _GONE_SHARE and like.trace <= _GONE_TRACE
 
 
 def _steady(one: Glance, other: Glance) -> float:

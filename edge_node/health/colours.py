@@ -1,7 +1,7 @@
 """Whether a picture has the colours that it usually has, whatever the light.
 
 Light makes pictures warmer or colder, and infrared lamps make a camera's picture grey: neither is a fault. A
-lost channel, a cast of green or purple, and channels in the wrong order are.
+lost channel, a cast of green or purple, channels in the wrong order, and rows that a decoder has filled are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge_node.pictures import U8
-from shared.geometry import F32
+from shared.geometry import F32, Bool
 
 _CELLS = (16, 12)
 _EMPTY, _FULL = 2.0, 8.0  # standard deviations, grey levels, of a channel that shows nothing or something
@@ -20,6 +20,9 @@ _ONE_WAY = 0.85  # share of the cells whose green has gone the same way
 _TURNED = -0.5  # correlation of a colour difference with its usual one, below which it is turned over
 _COLOURED = 0.06  # standard deviation from which a colour difference shows something
 _RENEW_S = 120.0
+_CONSTANT = 0.97  # share of a row's pixels that are like their neighbours, where a decoder has filled it
+_BLACK_ROW, _WHITE_ROW = 20, 235  # mean grey levels of rows that night and glare may fill as well
+_GAUDY, _GAUDY_ROWS = 0.8, 0.25  # how far green leaves the others in every cell of a row; share of the rows
 
 
 class Colours:
@@ -46,6 +49,14 @@ class Colours:
         else:
             self._usual += min(dt / _RENEW_S, 0.2) * (now - self._usual)
 
+    def gaudy(self, cells: F32) -> bool:
+        """Whether whole rows are far greener or more purple than usual, as a decoder fills them."""
+        if self._usual is None:
+            return False
+        gone = _differences(cells)[2] - self._usual[2]
+        rows = (gone.min(axis=1) > _GAUDY) | (gone.max(axis=1) < -_GAUDY)
+        return float(rows.mean()) >= _GAUDY_ROWS
+
     def wrong(self, cells: F32, *, already: bool) -> bool | None:
         """Whether a picture has wrong colours; None: nothing is known yet.
 
@@ -68,6 +79,23 @@ class Colours:
 def colour_cells(colour: U8) -> F32:
     """The mean colours of some parts of a picture, u8 ``(h, w, 3)`` in BGR: f32 ``(12, 16, 3)``."""
     return np.asarray(cv2.resize(colour, _CELLS, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def filled(lines: U8) -> Bool:
+    """The rows that show no picture, but what a decoder puts there where packets were lost.
+
+    That is one level, or the last good row again and again. The noise of a sensor gives neither.
+
+    Args:
+        lines: Some rows of the full picture, u8 ``(n, width)``.
+    """
+    few = np.ascontiguousarray(lines[:, ::8])
+    constant = np.count_nonzero(few[:, 1:] == few[:, :-1], axis=1) >= _CONSTANT * few.shape[1]
+    again = np.zeros_like(constant)
+    again[1:] = np.count_nonzero(few[1:] == few[:-1], axis=1) >= _CONSTANT * few.shape[1]
+    again[:-1] |= again[1:]
+    levels = few.mean(axis=1)
+    return np.asarray((constant | again) & (levels > _BLACK_ROW) & (levels < _WHITE_ROW))
 
 
 def _differences(cells: F32) -> F32:

@@ -8,22 +8,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.sources import describe, has_pictures
 from edge_node.frames import Frame
-from edge_node.health.camera import CameraHealth
+from edge_node.health.camera import SOON_S, CameraHealth
 from edge_node.health.glance import glance
 from edge_node.health.rate import Rate
+from edge_node.health.report import Report, same_problems
 from edge_node.health.stillness import Repeats
 from edge_node.health.store import Shows, ViewStore, drawing
 from shared.channel import Channel, Closed
 from shared.log import Once
 from shared.service.watchdog import Look, taking
-from shared.wire.messages import CameraProblem, PauseReason, ViewShift, now_us
+from shared.wire.messages import CameraProblem, PauseReason, now_us
 
 log = logging.getLogger("darner.health")
 
@@ -33,37 +34,6 @@ _KEEP_S = 900.0
 """Seconds after which the view is written again, with the light of lately."""
 _SLOW_S = 30.0  # how long one look may take, on a busy machine
 _STOP_S = 1.0
-_STEP = 0.005  # how far a shift must change to be said again, in shares of the frame, and in scale
-_TURN = 0.5  # the same in degrees
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What has changed on one camera.
-
-    Attributes:
-        camera: Its name.
-        seq: Number of its newest frame; 0 if there was none.
-        captured_us: When that was captured, microseconds since 1970.
-        at_us: When the change was noticed.
-        problems: What is wrong now.
-        started: What of it is new.
-        ended: What is wrong no more.
-        pauses: Why nothing is counted; None: it is.
-        reference_us: When the view was taken that is compared with; None: not yet.
-        watched: Whether the camera is judged still.
-    """
-
-    camera: str
-    seq: int
-    captured_us: int
-    at_us: int
-    problems: tuple[CameraProblem, ...] = ()
-    started: tuple[CameraProblem, ...] = ()
-    ended: tuple[CameraProblem, ...] = ()
-    pauses: PauseReason | None = None
-    reference_us: int | None = None
-    watched: bool = True
 
 
 class _Camera:
@@ -153,8 +123,10 @@ class HealthMonitor:
         camera.newest, camera.film = (frame.seq, frame.captured_ns // 1000), frame.clock == "media"
         camera.repeats.note(frame)
         now_s = frame.monotonic_ns / 1e9
-        if 0 <= now_s - camera.last_s < camera.wait_s:
+        waited_s = now_s - camera.last_s
+        if 0 <= waited_s < camera.wait_s and not (waited_s >= SOON_S and camera.repeats.changed):
             return
+        camera.repeats.looked()
         camera.last_s, camera.wait_s = now_s, camera.health.next_s
         try:
             self._waiting.put_newest(frame, frame.camera)
@@ -273,7 +245,7 @@ class HealthMonitor:
         pauses = camera.health.pauses if camera.settings.health.pauses else None
         now = problems, pauses, self.reference_us(name)
         before, was = {one.problem: one for one in camera.said[0]}, camera.said
-        if not always and now[1:] == was[1:] and _same(problems, was[0]):
+        if not always and now[1:] == was[1:] and same_problems(problems, was[0]):
             return
         camera.said = now
         started = tuple(one for one in problems if one.problem not in before)
@@ -304,18 +276,3 @@ class HealthMonitor:
 
 def _on(settings: CameraSettings) -> bool:
     return settings.health.enabled and has_pictures(settings.source)
-
-
-def _same(some: tuple[CameraProblem, ...], others: tuple[CameraProblem, ...]) -> bool:
-    """Whether two lists of problems say the same, but for a little in a shift."""
-    return len(some) == len(others) and all(
-        one.problem == other.problem and one.since_us == other.since_us and _close(one.shift, other.shift)
-        for one, other in zip(some, others, strict=True)
-    )
-
-
-def _close(one: ViewShift | None, other: ViewShift | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    far = max(abs(one.dx - other.dx), abs(one.dy - other.dy), abs(one.scale - other.scale))
-    return far < _STEP and abs(one.degrees - other.degrees) < _TURN

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -31,6 +32,7 @@ _LOW = 25  # the usual noise is this percentile: of a busy scene only the calm m
 _PERIOD_S = 6.0  # the longest part of a stream whose repetition is noticed, seconds
 _FRAMES = 1024  # fingerprints that are kept
 _GRID = 24  # pixels across that a fingerprint takes
+_OTHER, _MUCH = 24, 0.25  # grey levels by which a pixel is another, and the share of such pixels
 
 
 class Noise:
@@ -88,22 +90,40 @@ def _calm(sizes: npt.NDArray[np.intp]) -> float:
 
 
 class Repeats:
-    """Whether a stream gives frames that it gave before; the thread that captures tells it every frame."""
+    """Whether a stream gives frames that it gave before, or quite another picture than when it was looked at.
+
+    The thread that captures tells it every frame.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[int, float] = {}
         self.since_s: float | None = None
         """Since when every frame has been an old one; None: the last was new."""
+        self._few: U8 | None = None
+        self._looked: U8 | None = None
+
+    def looked(self) -> None:
+        """Note that the last frame is looked at."""
+        self._looked = self._few
+
+    @property
+    def changed(self) -> bool:
+        """Whether the last frame is much unlike the one that was looked at last."""
+        few, before = self._few, self._looked
+        if few is None or before is None or few.shape != before.shape:
+            return False
+        return int(np.count_nonzero(cv2.absdiff(few, before) > _OTHER)) > _MUCH * few.size
 
     def note(self, frame: Frame) -> None:
-        """Note a frame: about 5 microseconds. A picture in a GPU's memory is left out."""
+        """Note a frame: about 10 microseconds. A picture in a GPU's memory is left out."""
         picture, now_s = frame.picture, frame.monotonic_ns / 1e9
         if isinstance(picture, OnGpu):
             return
         if frame.restarted:
             self._seen.clear()
         step = max(1, picture.shape[1] // _GRID)
-        name = zlib.crc32(picture[step // 2 :: step, step // 2 :: step, 1].tobytes())
+        self._few = np.ascontiguousarray(picture[step // 2 :: step, step // 2 :: step, 1])
+        name = zlib.crc32(self._few.data)
         before = self._seen.pop(name, None)
         self._seen[name] = now_s
         if len(self._seen) > _FRAMES:

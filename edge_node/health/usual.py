@@ -87,3 +87,24 @@ def blurred(seen: Glance, usual: Usual, variance: float, *, already: bool) -> bo
     least = 0.65 if already else 0.5
     # Of a soft picture, which was enlarged or is out of focus anyhow, only the coarse structure tells more.
     return fine < least or (usual.sharpness[0] < _SOFT and coarse < least)
+
+
+def washed_out(seen: Glance, usual: Usual, share: float, trace: float, *, already: bool) -> bool:
+    """Whether there is so much light that details are lost.
+
+    Args:
+        seen: The picture.
+        usual: How it usually is.
+        share: See `Likeness`.
+        trace: See `Likeness`.
+        already: Whether it was washed out before: then it must be clearly right again.
+    """
+    ease = 0.1 if already else 0.0
+    white = seen.bright > 0.6 - ease or (seen.bright > 0.45 - ease and share < 0.55 + ease)
+    halved = 1.0 - seen.bright < (0.5 + ease) * (1.0 - usual.bright)
+    if white and (halved or seen.bright - usual.bright > 0.3 - ease):
+        return True
+    contrast = seen.spread / max(usual.spread, 1.0)
+    brighter = seen.brightness - usual.brightness > 25
+    haze = seen.brightness >= 200 and contrast < 0.4 + ease
+    return trace > 0.1 and (haze or (brighter and seen.brightness >= 160 and contrast < 0.25 + ease))

@@ -23,6 +23,7 @@ from shared.wire.messages import ViewShift
 
 LIKE = 0.35
 """The least correlation of a block that shows what it showed before."""
+_SURELY = 0.75  # of another view, hardly any block is as like as that
 TEXTURE = 4.0
 """The least mean square slope of a block that shows something."""
 _FEWEST = 5  # blocks that must show something for a view to be of use
@@ -48,11 +49,19 @@ class Likeness:
         share: Of the blocks that show something in the view, how many show the same now.
         lost_dull: Of the blocks that show something else, how many show nothing now.
         trace: Correlation of all slopes: above 0.1, what was there is still to be seen.
+        agree: The blocks that show the same, ``(ROWS, COLUMNS)``.
+        surely: Those of them that show it so clearly that it is no chance.
+        lost: The blocks that show something else.
+        flat: Those of them that show nothing now.
     """
 
     share: float
     lost_dull: float
     trace: float
+    agree: Bool
+    surely: Bool
+    lost: Bool
+    flat: Bool
 
 
 class _Look:
@@ -66,15 +75,21 @@ class _Look:
 
     def likeness(self, slopes: F32, energy: F32, inside: Bool | None = None) -> Likeness:
         shows = self.shows if inside is None else self.shows & inside
-        count = int(shows.sum())
-        if not count:
-            return Likeness(0.0, 0.0, 0.0)
         product = slopes[0] * self.slopes[0] + slopes[1] * self.slopes[1]
         alike = blocks(product) / np.sqrt(energy * self.energy + 1e-6)
         lost = shows & (alike < LIKE)
-        dull = int((energy[lost] < _DULL * self.energy[lost]).sum()) / max(int(lost.sum()), 1)
+        flat = lost & (energy < _DULL * self.energy)
         length = math.sqrt(float(energy.mean()) * slopes[0].size) + 1e-6
-        return Likeness(1.0 - int(lost.sum()) / count, dull, float(product.sum()) / (length * self.length))
+        missing, count = int(lost.sum()), int(shows.sum())
+        return Likeness(
+            share=1.0 - missing / count if count else 0.0,
+            lost_dull=int(flat.sum()) / max(missing, 1),
+            trace=float(product.sum()) / (length * self.length) if count else 0.0,
+            agree=shows & ~lost,
+            surely=shows & (alike >= _SURELY),
+            lost=lost,
+            flat=flat,
+        )
 
 
 class View:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edge_node.health.monitor import Report
+from edge_node.health.report import Report
 from edge_node.publish.compose import Composer
 from shared.mqtt.client import Client
 from shared.wire import messages, topics

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edge_node.frames import Frame
-from edge_node.health.camera import CameraHealth
+from edge_node.health.camera import SOON_S, CameraHealth
 from edge_node.health.glance import glance
 from edge_node.health.stillness import Repeats
 from edge_node.pictures import U8
@@ -128,7 +128,7 @@ def judge(
     """
     health, course, repeats = health or CameraHealth(), Course(), Repeats()
     before: set[Problem] = {one.problem for one in health.problems}
-    next_s = from_s
+    next_s = last_s = from_s
     for number in range(round(from_s * RATE), round(until_s * RATE)):
         now_s = number / RATE
         if now_s < next_s - 1e-6 and not every:
@@ -137,8 +137,10 @@ def judge(
         frame = Frame("yard", number, 1_700_000_000_000_000_000 + nanos, nanos, film(now_s))
         if every:
             repeats.note(frame)
-            if now_s < next_s - 1e-6:
+            if now_s < next_s - 1e-6 and not (now_s - last_s >= SOON_S and repeats.changed):
                 continue
+            repeats.looked()
+            last_s = now_s
         health.look(glance(frame), 0.0 if repeats.since_s is None else now_s - repeats.since_s)
         next_s = now_s + health.next_s
         now: set[Problem] = {one.problem for one in health.problems}

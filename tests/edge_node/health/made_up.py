@@ -77,6 +77,44 @@ def _most(image: U8, _: float, random: np.random.Generator) -> U8:
     return noisy(_lay(image, patch, np.clip((1.1 - outside) / 0.1, 0, 1).astype(np.float32)), 2, random)
 
 
+def tape(share: float, grey: int) -> Change:
+    """A strip without texture over a share of the lens."""
+
+    def change(image: U8, _: float, random: np.random.Generator) -> U8:
+        out: U8 = image.copy()
+        out[:, : int(share * image.shape[1])] = grey
+        return noisy(out, 2, random)
+
+    return change
+
+
+def _lower_half(colour: tuple[int, int, int] | None) -> Change:
+    """As a decoder leaves it after lost packets: one colour, or the last good row again and again."""
+
+    def change(image: U8, _: float, __: np.random.Generator) -> U8:
+        out: U8 = image.copy()
+        half = image.shape[0] // 2
+        out[half:] = out[half - 1] if colour is None else colour
+        return out
+
+    return change
+
+
+def stopping_lorry(left: float, stops_s: float) -> Change:
+    """A lorry that drives up within 2 s, and hides all but a share of the view on the left."""
+
+    def change(image: U8, t: float, random: np.random.Generator) -> U8:
+        front = 1 - (1 - min(t / 2, 1)) ** 2 - max(t - 2 - stops_s, 0) / 2
+        height, width = image.shape[:2]
+        edge = width - int((1 - left) * max(front, 0) * width)
+        load = cv2.resize(image[height // 3 :, : width // 3][::-1], (width, height))
+        out: U8 = image.copy()
+        out[:, edge:] = load[:, : width - edge]
+        return noisy(out, 2, random)
+
+    return change
+
+
 def _channel(index: int, value: int) -> Change:
     def change(image: U8, _: float, __: np.random.Generator) -> U8:
         out: U8 = image.copy()
@@ -91,6 +129,9 @@ FAULTS: Mapping[str, tuple[str, Change]] = {
     "a hand": ("covered", _hand),
     "a cloth": ("covered", _cloth),
     "paint over most of the lens": ("covered", _most),
+    "tape over 85 % of the lens": ("covered", tape(0.85, 110)),
+    "a grey lower half": ("covered", _lower_half((128, 128, 128))),
+    "a smeared lower half": ("covered", _lower_half(None)),
     "out of focus, 3 pixels": ("out_of_focus", lambda image, _, r: noisy(blurred(image, 3), 1, r)),
     "out of focus, 8 pixels": ("out_of_focus", lambda image, _, r: noisy(blurred(image, 8), 1, r)),
     "out of focus, growing": ("out_of_focus", lambda image, t, r: noisy(blurred(image, 2 * t), 1, r)),

@@ -18,13 +18,14 @@ from edge_node.config.definitions import DefinitionStore
 from edge_node.config.ignoring import HealthSettings
 from edge_node.frames import Frame
 from edge_node.health.camera import CameraHealth
-from edge_node.health.monitor import HealthMonitor, Report
+from edge_node.health.monitor import HealthMonitor
 from edge_node.health.rate import Rate
+from edge_node.health.report import Report
 from edge_node.health.store import ViewStore
 from edge_node.pictures import U8
 from shared.wire.messages import ViewShift, ZoneDefinition
 from tests.edge_node.health.films import Film, frozen, judge, repeating, still
-from tests.edge_node.health.made_up import FAULTS, ORDINARY, Change, blurred, moved
+from tests.edge_node.health.made_up import FAULTS, ORDINARY, Change, blurred, moved, stopping_lorry, tape
 
 LEARNT_S = 20.0
 WIDTH, HEIGHT = 480, 360
@@ -75,6 +76,29 @@ def test_a_fault_is_noticed_in_time_and_its_end_too(name: str) -> None:
     again, health = judge(film(), LEARNT_S + 25, health, LEARNT_S + within_s + 0.4)
     assert [one for _, one in again.ended] == [problem]
     assert health.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "problems"),
+    [
+        (tape(0.62, 110), ["covered"]),
+        (tape(0.3, 110), []),
+        (stopping_lorry(0.0, 30), []),
+        (stopping_lorry(0.1, 30), []),
+        (lambda image, *_: _green_half(image), ["covered", "wrong_colours"]),
+    ],
+)
+def test_what_hides_a_part_is_told_from_what_stops_before_the_camera(
+    change: Change, problems: list[str]
+) -> None:
+    course, _ = judge(changed(change), LEARNT_S + 12, copy.deepcopy(learnt()), LEARNT_S, every=True)
+    assert [one for _, one in course.started] == problems
+
+
+def _green_half(image: U8) -> U8:
+    out: U8 = image.copy()
+    out[HEIGHT // 2 :] = (0, 135, 0)
+    return out
 
 
 def test_a_camera_that_is_moved_under_a_cover_is_known_to_be_moved_once_it_is_gone() -> None:
