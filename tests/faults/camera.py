@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 FPS = 10
 FRAMES = 300
@@ -25,6 +26,8 @@ class Camera:
 
     Attributes:
         hanging: Whether it keeps its connections, but answers and sends nothing.
+        covered: Whether something dark is in front of it.
+        coverings: How often that was so.
         frames: What it shows, JPEGs.
         deaths: How often it was switched off.
         url: Its address.
@@ -32,12 +35,13 @@ class Camera:
 
     def __init__(self, video: Path) -> None:
         self.frames = _jpegs(video)
+        self._dark = _dark()
         self._server: http.server.ThreadingHTTPServer | None = None
         self._port = 0
         self._connections: list[socket.socket] = []
         self._began = time.monotonic()
-        self.hanging = False
-        self.deaths = 0
+        self.hanging = self.covered = False
+        self.deaths = self.coverings = 0
         self.start()
         self.url = f"http://127.0.0.1:{self._port}/"
 
@@ -68,6 +72,11 @@ class Camera:
         self.alive = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
+    def cover(self) -> None:
+        """Put something dark in front of it."""
+        self.covered = True
+        self.coverings += 1
+
     def die(self) -> None:
         """Switch it off: connections end, and new ones are refused."""
         assert self._server is not None
@@ -89,7 +98,7 @@ class Camera:
         for _ in itertools.count():
             self._wait()
             number = int((time.monotonic() - self._began) * FPS)
-            frames = self.frames
+            frames = self._dark if self.covered else self.frames
             jpeg = frames[number % len(frames)]
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             handler.wfile.write(head.encode() + jpeg + b"\r\n")
@@ -112,3 +121,10 @@ def _jpegs(video: Path) -> list[bytes]:
         jpegs.append(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 70])[1].tobytes())
     reader.release()
     return jpegs
+
+
+def _dark() -> list[bytes]:
+    """Black with a sensor's noise."""
+    dice = np.random.default_rng(1)
+    pictures = (dice.normal(9, 3, (576, 768, 3)).clip(0, 255).astype(np.uint8) for _ in range(30))
+    return [cv2.imencode(".jpg", one, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes() for one in pictures]

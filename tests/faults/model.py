@@ -11,8 +11,9 @@ from edge_node.assets.download import sha256
 from edge_node.assets.models import BUILT_IN, DEFAULT
 from optimization.training.nightly import ask
 from shared.mqtt.address import MqttSettings
+from tests.faults.edge_settings import NODE
 from tests.faults.processes import FaultError
-from tests.faults.system import NODE, System
+from tests.faults.system import System
 
 TURNS = 5
 

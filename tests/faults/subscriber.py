@@ -6,6 +6,7 @@ acknowledges nothing to the node.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import deque
@@ -22,8 +23,12 @@ from shared.wire import topics
 from tests.faults.judges.account import Arrival, Key
 from tests.faults.judges.tracks import Tracks
 from tests.faults.judges.truth import HEEDED, Truth
+from tests.faults.processes import wait_for
 
 PREFIX = topics.DEFAULT_PREFIX
+ANSWERED_WITHIN_S = 10.0
+STATE = (topics.CALENDAR, topics.MODE, topics.RULES, topics.HEALTH, topics.RESPONSE)
+"""What it keeps of a node, beside what the truth heeds."""
 
 
 class Subscriber:
@@ -47,6 +52,8 @@ class Subscriber:
         rejected: Messages on the node's topics that could not be read.
         truth: Whether what it believed was true.
         tracks: The finished tracks that it was told of.
+        said: The newest calendar, mode, rules, health, and numbers of zones, by topic below the node.
+        answers: The node's answers, by transaction.
     """
 
     def __init__(self, host: str, ports: Sequence[int], node: str, version: str = "5", qos: int = 1) -> None:
@@ -61,6 +68,8 @@ class Subscriber:
         self.rejected = 0
         self.truth = Truth(PREFIX)
         self.tracks = Tracks()
+        self.said: dict[str, dict[str, Any]] = {}
+        self.answers: dict[str, dict[str, Any]] = {}
         self._ready = threading.Event()
         self._host, self._ports = host, deque(ports)
         self._client = paho.Client(
@@ -96,13 +105,29 @@ class Subscriber:
         """Send the node a request."""
         self._client.publish(f"{PREFIX}/{self._node}/request/{command}", payload, 1)
 
+    def post(self, command: str, body: dict[str, Any]) -> str:
+        """Send the node a request, and do not wait; the transaction that its answer will have."""
+        transaction = secrets.token_hex(8)
+        self.ask(command, orjson.dumps({**body, "transaction": transaction}))
+        return transaction
+
+    def request(self, command: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send the node a request, and wait for its answer.
+
+        Raises:
+            FaultError: None came in time.
+        """
+        transaction = self.post(command, body)
+        wait_for(lambda: transaction in self.answers, ANSWERED_WITHIN_S, f"{command} is answered")
+        return self.answers[transaction]
+
     def archived_through(self, boot: str) -> int:
         """The number up to which the archive has acknowledged a boot's events."""
         return self.archived.get(boot, (0, 0.0))[0]
 
     def _on_connect(self, *_: object) -> None:
         self.truth.forget()
-        rows = {*HEEDED, topics.EVENTS, topics.TRACK, topics.DETECTIONS, topics.ACK, topics.METRICS}
+        rows = {*HEEDED, *STATE, topics.EVENTS, topics.TRACK, topics.DETECTIONS, topics.ACK, topics.METRICS}
         filters = [row.filter(PREFIX).replace("+", self._node, 1) for row in rows]
         self._client.subscribe([(one, self._qos) for one in filters])
 
@@ -122,6 +147,7 @@ class Subscriber:
         self.truth.take(message.topic, bytes(message.payload))
         try:
             levels = message.topic.split("/")
+            self._remember(levels[3:], bytes(message.payload))
             kind = "ack" if levels[3] == "ack" else levels[-1]
             if len(levels) > 4 and kind not in ("events", "detections", "ack", "track"):
                 return  # a camera's state, which only the truth heeds
@@ -142,6 +168,14 @@ class Subscriber:
                     self.status = body["status"], time.time()
         except (ValueError, TypeError, KeyError, AttributeError):
             self.rejected += 1
+
+    def _remember(self, levels: list[str], payload: bytes) -> None:
+        """Note an answer, and the newest of what the node retains; the truth judges of the rest."""
+        if levels[0] == "response":
+            answer = orjson.loads(payload)
+            self.answers[answer["transaction"]] = answer
+        elif payload and (levels[-1] in ("calendar", "mode", "rules", "health") or levels[-2:-1] == ["zone"]):
+            self.said["/".join(levels)] = orjson.loads(payload)
 
     def _event(self, body: dict[str, object]) -> None:
         boot, number, historical = body["boot"], body["number"], body["historical"]

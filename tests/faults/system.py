@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import struct
 import subprocess
@@ -21,6 +20,7 @@ from edge_node.assets.models import BUILT_IN, DEFAULT
 from tests.conftest import free_port, mosquitto_binary
 from tests.faults.brokers.several import Several, nats_cluster, standby
 from tests.faults.camera import Camera
+from tests.faults.edge_settings import CAMERAS, NODE, edge_settings
 from tests.faults.garbage import EXAMPLES
 from tests.faults.judges.account import (
     Account,
@@ -34,19 +34,19 @@ from tests.faults.judges.account import (
 from tests.faults.judges.alerts import missing, read_alerts
 from tests.faults.judges.alerts import problems as alert_problems
 from tests.faults.judges.days import day_problems, read_days
+from tests.faults.judges.health import health_problems, read_problems
 from tests.faults.network import Cable, Proxy
 from tests.faults.processes import Program, Viewer, archive, broker, end_all, forgetful_broker, wait_for
 from tests.faults.receivers.receivers import RULES, Receivers
 from tests.faults.subscriber import Subscriber
 from tests.integrations.postgresql import PostgreSql
 
-NODE = "box"
-CAMERAS = ("front", "side")
 START_WITHIN_S = 30.0
 DRAIN_WITHIN_S = 40.0
 TOLD_WITHIN_S = 150.0
 """Receivers that come back are tried again within a minute, and mails are counted out."""
 DISK = "4m"
+DAY_STARTS_IN_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Site:
         brokers: "one", "nats" for a cluster of three, or "standby" for two behind haproxy.
         workers: Workers of an archive in PostgreSQL beside the viewer; 0 for no such archive.
         receivers: Whether the edge has rules, and the viewer sends their alerts to a web and a mail server.
+        calendar: Whether the edge has a calendar, and beside it a rule.
     """
 
     persistence: str = "ours"
@@ -78,6 +79,7 @@ class Site:
     brokers: str = "one"
     workers: int = 0
     receivers: bool = False
+    calendar: bool = False
 
 
 class System:
@@ -100,6 +102,8 @@ class System:
         archive: That archive.
         receivers: Who gets alerts, if the site has somebody.
         started_s: Seconds from the edge's start until frames and events flowed.
+        day_start_s: When the day of the edge's calendar begins, seconds since 1970: soon.
+        clock_offset_s: By how much the wall clock of edge and viewer is off.
     """
 
     def __init__(self, folder: Path, video: Path, site: Site) -> None:
@@ -114,7 +118,8 @@ class System:
         self.database: PostgreSql | None = None
         self.archive: Program | None = None
         self.receivers: Receivers | None = None
-        self.started_s = 0.0
+        self.started_s = self.clock_offset_s = 0.0
+        self.day_start_s = time.time() // 60 * 60 + DAY_STARTS_IN_S
         self.port = free_port()
         self.host = "127.0.0.1"
         self._stack = ExitStack()
@@ -176,7 +181,18 @@ class System:
 
     def _edge(self, mqtt: dict[str, Any], clock: Path | None) -> Program:
         config = self.folder / "edge.yaml"
-        config.write_text(yaml.safe_dump(self._configuration(mqtt)))
+        own_model = self.model if self.site.own_model else None
+        if own_model is not None:
+            shutil.copyfile(BUILT_IN / f"{DEFAULT}.onnx", own_model)
+        settings = edge_settings(
+            self.disk if self.site.calendar else self.folder,
+            self.disk,
+            (str(self._video), self.camera.url if self.camera else str(self._video)),
+            rules=RULES if self.site.receivers else {},
+            day_start_s=self.day_start_s if self.site.calendar else None,
+            own_model=own_model,
+        )
+        config.write_text(yaml.safe_dump({**settings, "mqtt": mqtt}))
         words = [sys.executable, "-m", "tests.faults.program", "edge_node", "--config", str(config)]
         environment = {"FAULTS_COMMITTED": str(self.folder / "committed")}
         if self.site.freezable:
@@ -184,25 +200,6 @@ class System:
         if clock is not None:
             environment["FAULTS_CLOCK"] = str(clock)
         return Program("edge", [*(self.cable.prefix if self.cable else ()), *words], self.folder, environment)
-
-    def _configuration(self, mqtt: dict[str, Any]) -> dict[str, Any]:
-        """People walk through many small zones and over many lines: about 50 real events a second."""
-        side = self.camera.url if self.camera else str(self._video)
-        own = {"name": str(self.model)} if self.site.own_model else {}
-        if own:
-            shutil.copyfile(BUILT_IN / f"{DEFAULT}.onnx", self.model)
-        return {
-            "node": NODE,
-            "zones_file": str(self.folder / "zones.json"),
-            **({"rules": RULES} if self.site.receivers else {}),
-            "mqtt": mqtt,
-            "model": {"classes": ["person"], "threads": 1, **own},
-            "outbox": {"path": str(self.disk / "outbox.db")},
-            "cameras": {
-                "front": _view(str(self._video), lines=100, detect_every=2),
-                "side": _view(side, lines=60, detect_every=4),
-            },
-        }
 
     @property
     def programs(self) -> list[Program]:
@@ -311,10 +308,12 @@ class System:
         kills, may_miss = self.edge.kills, self.broker.kills > 0
         archive = read_archive(self.folder / "history.db", NODE)
         account = judge(promised, archive, arrivals, kills=kills, may_miss=may_miss)
-        if not (self.site.own_clock or self.site.small_disk):  # else they may begin anew, or wait for room
+        if not self.site.small_disk:  # else they may wait for room
             days = day_problems(read_days(self.disk / "outbox.db"), self.folder / "history.db", NODE)
             account = replace(account, problems=(*account.problems, *days))
-        account = replace(account, problems=(*account.problems, *self._alert_problems()))
+        covered = {"side": self.camera.coverings} if self.camera else {}
+        told = health_problems(read_problems(self.folder / "history.db", NODE), covered)
+        account = replace(account, problems=(*account.problems, *self._alert_problems(), *told))
         if self.database is None:
             return account
         there = judge(promised, self.in_database(), arrivals, kills=kills, may_miss=may_miss)
@@ -359,6 +358,7 @@ class System:
 
     def set_clock(self, offset_s: float) -> None:
         """Set the offset of the wall clock of edge and viewer."""
+        self.clock_offset_s = offset_s
         with self.clock.open("r+b") as file:
             file.write(struct.pack("d", offset_s))
 
@@ -372,20 +372,3 @@ def disk_possible() -> bool:
             if subprocess.run(words, capture_output=True, check=False).returncode != 0:
                 return False
     return True
-
-
-def _view(source: str, *, lines: int, detect_every: int) -> dict[str, Any]:
-    xs = [math.floor(1000 * number / (lines + 1)) / 1000 for number in range(1, lines + 1)]
-    strips = [number / 10 for number in range(10)]
-    return {
-        "source": source,
-        "loop": True,
-        "detect_every": detect_every,
-        "thumbnail": {"fps": 5, "width": 320},
-        "tracks": {"enabled": True},
-        "lines": {f"line{x:.3f}".replace(".", "_"): {"points": [[x, 1], [x, 0]]} for x in xs},
-        "zones": {
-            f"strip{x:.1f}".replace(".", "_"): {"polygon": [[x, 0], [x + 0.1, 0], [x + 0.1, 1], [x, 1]]}
-            for x in strips
-        },
-    }

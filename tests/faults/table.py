@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -19,11 +17,17 @@ from tests.bench.viewer.attackers import attacking
 from tests.conftest import REPO
 from tests.faults.brokers.kills import killed_again_and_again
 from tests.faults.brokers.several import NATS, haproxy
+from tests.faults.edge_settings import CAMERAS, NODE
 from tests.faults.evil.answers import check_answers
+from tests.faults.kinds.alerts import receivers_down, receivers_mad
+from tests.faults.kinds.changes import changes_cut_short
+from tests.faults.kinds.clocks import clock_over_days, clock_set
+from tests.faults.kinds.covered import covered_meanwhile
+from tests.faults.kinds.disks import changes_refused, disk_full, viewer_disk_full
 from tests.faults.model import exchanged
 from tests.faults.network import cable_possible
 from tests.faults.processes import FaultError, Program, wait_for
-from tests.faults.system import CAMERAS, NODE, Site, System, disk_possible
+from tests.faults.system import Site, System, disk_possible
 from tests.integrations.postgresql import is_there as postgresql_is_there
 
 Hold = Callable[[System, random.Random], AbstractContextManager[None]]
@@ -40,8 +44,6 @@ SAID_WITHIN_S = 15.0
 """How long a stage may stand still until the edge has said so and ended."""
 BACK_WITHIN_S = 7.0
 """How long it may take until all flows again after one broker of several was killed."""
-WAL_BYTES = 150_000
-"""The limit on files that stands for a full disk: less than the outbox's write-ahead log needs."""
 
 
 HERE = Site()
@@ -182,60 +184,6 @@ def slowed(delay_s: float, bytes_per_s: float | None) -> Hold:
 
 
 @contextmanager
-def disk_full(system: System, dice: random.Random) -> Iterator[None]:
-    """Leave the outbox's disk no byte. The first time the broker is away as well, so that events wait."""
-    if os.path.ismount(system.disk):
-        filler = system.disk / "filler"
-        with filler.open("wb", buffering=0) as file:
-            while _written(file.fileno()):
-                continue
-
-        def free() -> None:
-            filler.unlink()
-    else:
-        (edge, *_) = system.edge.victims()
-        before = resource.prlimit(edge.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(edge.pid, resource.RLIMIT_FSIZE, (WAL_BYTES, before[1]))
-
-        def free() -> None:
-            if edge.is_running():
-                resource.prlimit(edge.pid, resource.RLIMIT_FSIZE, before)
-
-    says = "wait in memory until it can be written"
-    said = system.edge.log.count(says)
-    try:
-        wait_for(lambda: system.edge.log.count(says) > said, 10, "the disk is full")
-        if not system.broker.kills:
-            with killed("broker")(system, dice):
-                time.sleep(3.0)
-        yield
-    finally:
-        free()
-
-
-def _written(descriptor: int) -> bool:
-    try:
-        return os.write(descriptor, bytes(4096)) > 0
-    except OSError:
-        return False
-
-
-def clock_set(offset_s: float, *, restart: bool) -> Hold:
-    """Let the wall clocks of edge and viewer jump, and jump back at the end."""
-
-    @contextmanager
-    def hold(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
-        with system.clock_set(offset_s):
-            if restart:
-                time.sleep(2.0)
-                system.edge.kill()
-                system.edge.start()
-            yield
-
-    return hold
-
-
-@contextmanager
 def flooded(system: System, dice: random.Random) -> Iterator[None]:
     """Publish garbage on every topic that the programs subscribe to."""
     words = [system.host, str(system.port), NODE, str(dice.randrange(1000)), str(FLOOD_PER_S)]
@@ -332,54 +280,6 @@ def database_killed(system: System, dice: random.Random) -> Iterator[None]:
     system.database.start()
 
 
-@contextmanager
-def receivers_down(system: System, dice: random.Random) -> Iterator[None]:
-    """End both receivers of alerts, and kill edge and viewer meanwhile."""
-    receivers = system.receivers
-    assert receivers is not None
-    began_s = time.time()
-    receivers.down()
-    try:
-        for victim in (system.edge, system.viewer):
-            time.sleep(dice.uniform(3.0, 6.0))
-            killed_s = time.time()
-            victim.kill()
-            time.sleep(dice.uniform(0.5, 2.0))
-            victim.start()
-            wait_for(system.flowing_since(time.time()), 30, f"events flow after the {victim.name}'s death")
-            receivers.dark.append((killed_s, time.time()))
-        yield
-    finally:
-        receivers.down_s = began_s, time.time()
-        receivers.up()
-
-
-@contextmanager
-def receivers_mad(system: System, dice: random.Random) -> Iterator[None]:
-    """Let one receiver answer wrongly, late or not at all, and the other one hang."""
-    assert system.receivers is not None
-    with system.receivers.mad(dice):
-        yield
-
-
-@contextmanager
-def viewer_disk_full(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001
-    """Let the viewer's files grow no more: neither the history nor the alerts can be written."""
-    assert system.receivers is not None
-    began_s = time.time()
-    victims = [(one, resource.prlimit(one.pid, resource.RLIMIT_FSIZE)) for one in system.viewer.victims()]
-    for one, (_, hard) in victims:
-        resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (WAL_BYTES, hard))
-    try:
-        wait_for(lambda: "history: " in system.viewer.log, 20, "the viewer's disk is full")
-        yield
-    finally:
-        for one, before in victims:
-            if one.is_running():  # a process for Apprise has ended
-                resource.prlimit(one.pid, resource.RLIMIT_FSIZE, before)
-        system.receivers.dark.append((began_s, time.time()))
-
-
 def faults() -> list[Fault]:
     """The table, with the means that this machine has."""
     slow, hour = Site(link="proxy"), 3600.0
@@ -433,6 +333,14 @@ def faults() -> list[Fault]:
             6,
             Site(own_clock=True),
         ),
+        Fault(
+            "clock-days",
+            "clock over starts of the day, edge kill -9",
+            clock_over_days,
+            2,
+            None,
+            Site(own_clock=True, ip_camera=True, calendar=True),
+        ),
         Fault("viewer-besieged", "520 clients besiege the viewer", besieged, 15, 4),
         Fault("garbage", f"garbage, {FLOOD_PER_S}/s", flooded, 15, 5, stop=True),
         Fault(
@@ -467,7 +375,7 @@ def faults() -> list[Fault]:
         ),
         Fault(
             "receivers-down",
-            "receivers of alerts down, edge and viewer kill -9",
+            "receivers of alerts down, edge, viewer and broker kill -9",
             receivers_down,
             60,
             None,
@@ -493,6 +401,31 @@ def faults() -> list[Fault]:
             growth_mb=POST_MB,
         ),
         Fault("camera", "camera hangs, dies", camera_gone, 12, 2, Site(ip_camera=True), stop=True),
+        Fault(
+            "camera-covered",
+            "camera covered, edge and broker kill -9",
+            covered_meanwhile,
+            2,
+            None,
+            Site(ip_camera=True, calendar=True),
+        ),
+        Fault(
+            "changes-kills",
+            "edge kill -9 amid changes of calendar, rules, mode",
+            changes_cut_short,
+            2,
+            None,
+            Site(calendar=True),
+        ),
+        Fault(
+            "changes-disk-full",
+            "the same on a full disk (tmpfs)",
+            changes_refused,
+            2,
+            None,
+            Site(small_disk=True, calendar=True),
+            lacks=None if disk_possible() else "a disk of its own, for which it has to be root",
+        ),
         Fault(
             "model-file",
             "model's file exchanged, damaged",

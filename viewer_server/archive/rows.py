@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -61,15 +61,21 @@ def row(event: Event, wall_us: int, sent: bytes | None = None) -> Row | None:
         with suppress(orjson.JSONDecodeError):  # it is stricter than what has read the event
             body = orjson.dumps(orjson.loads(sent))
     if _NUL in body:  # JSON has this character, PostgreSQL's texts have not
-        texts = {
-            name: value.replace("\0", "\ufffd") for name, value in fields.items() if isinstance(value, str)
-        }
-        body = orjson.dumps(fields | texts)
+        body = orjson.dumps(_without_nul(orjson.loads(body)))
     gap = None if event.gap is None else (event.gap.boot, event.gap.first, event.gap.last)
     lowest = 1 if event.oldest is None else max(1, min(event.oldest, event.number))
     return Row(
         event.node, event.boot, event.number, occurred_us, occurred_us != event.occurred_us, body, lowest, gap
     )
+
+
+def _without_nul(value: Any) -> Any:
+    """JSON with another character in the place of each NUL, at whatever depth, as in the text of an alert."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {name: _without_nul(one) for name, one in value.items()}
+    return [_without_nul(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclass

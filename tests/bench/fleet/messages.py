@@ -83,8 +83,15 @@ EVENT = _fixed(
     snapshot=None, linked_track_id=None, dwell_s=3.2,
 )  # fmt: skip
 DETECTIONS = _fixed(topics.DETECTIONS, "detections", "captured_us", "seq", dropped=0)
+CALENDAR = _fixed(topics.CALENDAR, "calendar")
+MODE = _fixed(topics.MODE, "mode")
+RULES = _fixed(topics.RULES, "rules")
+HEALTH = _fixed(topics.HEALTH, "health", camera=CAMERA, problems=[], paused=False)
 
-RETAINED = (PATH, GATE, COUNT, SETTINGS, ZONES, CAMERAS, INFO, STREAMING, ONLINE)
+RETAINED = (
+    *(PATH, GATE, COUNT, SETTINGS, ZONES, HEALTH),
+    *(CAMERAS, INFO, CALENDAR, MODE, RULES, STREAMING, ONLINE),
+)
 """What a node publishes after each connect, in the order of the contract: numbers first, "online" last."""
 AGAIN = (PATH, GATE, COUNT, SETTINGS, STREAMING)
 """What it publishes again once a minute."""

@@ -56,9 +56,7 @@ def test_every_message_of_a_simulated_node_keeps_the_contract(wire: Wire) -> Non
             assert isinstance(message, NodeMessage)
             assert all(getattr(message, name) == value for name, value in ids.items())
     of_nodes = {row.name for row in topics.TABLE if row not in topics.TO_NODES}
-    assert of_nodes - said == {
-        *("suspects", "snapshot", "track", "response", "calendar", "mode", "rules", "alert", "health")
-    }
+    assert of_nodes - said == {"suspects", "snapshot", "track", "response", "alert"}
 
 
 def test_events_are_held_until_an_archive_has_them_and_sent_again_on_the_next_connection(wire: Wire) -> None:

@@ -15,8 +15,9 @@ import psutil
 
 from shared.wire.picture_names import read_name
 from tests.faults.brokers.several import Several
+from tests.faults.edge_settings import CAMERAS, NODE
 from tests.faults.processes import FaultError, Program, wait_for
-from tests.faults.system import CAMERAS, NODE, System
+from tests.faults.system import System
 
 KILLS, EVERY_S, AWAY_S = 9, 20.0, 8.0
 """Three minutes; a broker that was killed is started again after so long."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
+
+from edge_node.days.book import BACK_US, MINUTE_US
 
 WAYS = {
     ("zone_entered", None): 0,
@@ -45,14 +47,13 @@ def read_days(outbox: Path) -> dict[tuple[str, str], Counted]:
 
 def day_problems(days: Mapping[tuple[str, str], Counted], history: Path, node: str) -> list[str]:
     """Say where counters of the day are not the events that an archive has of the same time."""
-    found: dict[tuple[str, str], dict[str, Counter[int]]] = {place: {} for place in days}
     with closing(sqlite3.connect(history)) as database:
-        payloads = database.execute("SELECT payload FROM events WHERE node = ?", (node,)).fetchall()
-    for (payload,) in payloads:
-        event = orjson.loads(payload)
-        place, way = (event["camera"], event["zone"]), WAYS.get((event["type"], event["direction"]))
-        if way is not None and place in days and event["occurred_us"] >= days[place].since_us:
-            found[place].setdefault(event["label"], Counter())[way] += 1
+        sql = "SELECT payload FROM events WHERE node = ? ORDER BY boot, number"
+        events = [orjson.loads(payload) for (payload,) in database.execute(sql, (node,))]
+    found: dict[tuple[str, str], dict[str, Counter[int]]] = {place: {} for place in days}
+    for event in _of_this_day(events, days):
+        label = found[event["camera"], event["zone"]].setdefault(event["label"], Counter())
+        label[WAYS[event["type"], event["direction"]]] += 1
     problems = []
     for where, counted in sorted(days.items()):
         there = {label: (ways[0], ways[1]) for label, ways in found[where].items()}
@@ -62,3 +63,27 @@ def day_problems(days: Mapping[tuple[str, str], Counted], history: Path, node: s
     if not any(counted.flows for counted in days.values()):
         problems.append("no counter of the day has counted anything: nothing is shown by this run")
     return problems
+
+
+def _of_this_day(
+    events: Sequence[Mapping[str, Any]], days: Mapping[tuple[str, str], Counted]
+) -> Iterator[Mapping[str, Any]]:
+    """The events that counters of the day have counted since they began.
+
+    A clock that is set back by hours makes counters begin at that moment, at no whole minute. What had
+    happened before, while the clock was wrong, seems to be later and is not counted.
+    """
+    newest_us, set_back = dict[str, int](), dict[str, int]()
+    for place, event in enumerate(events):
+        camera, at_us = event["camera"], event["captured_us"]
+        if at_us < newest_us.get(camera, 0) - BACK_US:
+            set_back[camera] = place
+        newest_us[camera] = at_us
+    for place, event in enumerate(events):
+        where = event["camera"], event["zone"]
+        if where not in days or (event["type"], event["direction"]) not in WAYS:
+            continue
+        since_us = days[where].since_us
+        was_before = since_us % MINUTE_US and place < set_back.get(event["camera"], 0)
+        if event["occurred_us"] >= since_us and not was_before:
+            yield event

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import orjson
 import pytest
 
 from edge_node.outbox.backlog import Backlog
@@ -12,11 +13,12 @@ from edge_node.outbox.day_rows import DayRow
 from edge_node.outbox.outbox import numbered
 from shared.wire.messages import Event
 from tests.edge_node.outbox.outboxes import event
-from tests.faults.judges.days import day_problems, read_days
+from tests.faults.judges.days import Counted, day_problems, read_days
 from viewer_server.config import HistorySettings
 from viewer_server.stored.history import History
 
 BEGAN = 1_700_000_000_000_000
+HOUR_US = 3_600_000_000
 
 
 def happened() -> list[Event]:
@@ -50,3 +52,25 @@ def test_counters_must_be_the_events_that_the_archive_has(
     problems = day_problems(read_days(tmp_path / "o.db"), tmp_path / "h.db", "n")
     assert bool(problems) == (says is not None)
     assert says is None or any(says in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("since_us", "counted"), [(BEGAN + 7, b"[1, 0]"), (BEGAN // 60_000_000 * 60_000_000, b"[2, 0]")]
+)
+def test_what_happened_at_a_wrong_time_is_not_of_the_day_that_began_when_the_clock_was_set_back(
+    tmp_path: Path, since_us: int, counted: bytes
+) -> None:
+    ahead = dataclasses.replace(
+        event(),
+        type="zone_entered",
+        zone="z",
+        occurred_us=BEGAN + 2 * HOUR_US,
+        captured_us=BEGAN + 2 * HOUR_US,
+    )
+    right = dataclasses.replace(ahead, occurred_us=BEGAN + 10, captured_us=BEGAN + 10)
+    with History(HistorySettings(path=str(tmp_path / "h.db"))) as history:
+        for number, one in enumerate((ahead, right), 1):
+            history.add(numbered(one, "6b-a", number))
+        history.commit()
+    days = {("c", "z"): Counted(since_us, {"person": tuple(orjson.loads(counted))})}
+    assert day_problems(days, tmp_path / "h.db", "n") == []

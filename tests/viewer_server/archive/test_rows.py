@@ -43,6 +43,9 @@ def test_every_text_comes_out_of_copy_as_it_went_in(label: str) -> None:
 def test_a_character_that_postgresql_cannot_store_is_replaced() -> None:
     *_, body = columns(made(label="a\0b\\u0000"))
     assert json.loads(body)["label"] == "a\ufffdb\\u0000"
+    alert = json.loads((REPO / "docs/examples/alert.json").read_text())["payload"]["alert"]
+    *_, body = columns(made(type="alert", alert=alert | {"text": "a\0b"}))
+    assert json.loads(body)["alert"]["text"] == "a\ufffdb"
 
 
 def test_the_event_is_kept_as_it_was_sent_without_what_it_does_not_say() -> None:

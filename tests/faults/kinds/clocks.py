@@ -1,0 +1,75 @@
+"""Faults of the wall clock: it jumps, also over the start of a day and the changes of schedules."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tests.faults.edge_settings import CAMERAS, SCHEDULED, is_night
+from tests.faults.processes import wait_for
+from tests.faults.system import System
+
+FOLLOWED_WITHIN_S = 8.0
+"""How long mode, schedules and zones may take to be what the clock says, on a busy machine."""
+_MINUTE_S, _HOUR_S = 60.0, 3600.0
+_JUMPS = (
+    (40 * _MINUTE_S, False),
+    (0.0, False),
+    (40 * _MINUTE_S, True),
+    (0.0, True),
+    (25 * _HOUR_S, False),
+    (0.0, False),
+    (-20 * _HOUR_S, True),
+    (24.6 * _HOUR_S, False),
+    (0.0, False),
+)
+"""How far the clock is off, and whether the edge is killed at that moment. The day of `System` begins 30
+minutes after the start, so that every jump but the last two passes a start of a day, in one direction."""
+
+
+def clock_set(
+    offset_s: float, *, restart: bool
+) -> Callable[[System, random.Random], AbstractContextManager[None]]:
+    """Let the wall clocks of edge and viewer jump, and jump back at the end."""
+
+    @contextmanager
+    def hold(system: System, dice: random.Random) -> Iterator[None]:  # noqa: ARG001 - as every fault
+        with system.clock_set(offset_s):
+            if restart:
+                time.sleep(2.0)
+                system.edge.kill()
+                system.edge.start()
+            yield
+
+    return hold
+
+
+@contextmanager
+def clock_over_days(system: System, dice: random.Random) -> Iterator[None]:
+    """Set the clock forward and back over starts of the day, and see that mode and schedules follow."""
+    for offset_s, kill in _JUMPS:
+        system.set_clock(offset_s)
+        if kill:
+            system.edge.kill()
+            system.edge.start()
+        within_s = FOLLOWED_WITHIN_S + (30 if kill else 0)
+        what = f"the node does what a clock says that is off by {offset_s / _HOUR_S:g} h"
+        wait_for(lambda: _follows(system), within_s, what)
+        time.sleep(dice.uniform(1.0, 3.0))
+    yield
+
+
+def _follows(system: System) -> bool:
+    """Whether mode, schedules, and the zones with a schedule are what they must be at the edge's time."""
+    night = is_night(time.time() + system.clock_offset_s, system.day_start_s)
+    said = system.subscriber.said
+    mode = said.get("mode")
+    if mode is None or mode["mode"] != ("closed" if night else "open"):
+        return False
+    active = {name: one["active"] for name, one in mode["schedules"].items()}
+    paused = [
+        (said.get(f"camera/{camera}/zone/{SCHEDULED}") or {"paused": "?"})["paused"] for camera in CAMERAS
+    ]
+    return active == {"night": night} and paused == [None if night else "schedule"] * len(CAMERAS)
