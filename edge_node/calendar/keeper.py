@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from edge_node.calendar.mode_file import KeptMode, ModeFile
@@ -77,6 +77,8 @@ class Keeper:
         self._listeners: list[Callable[[Now], None]] = []
         self._kept = file.read()
         self._hand: ByHand | None = None
+        self._hand_end: int | None = None
+        self._behind: int | None = None  # the earliest time shown, if it is before the mode was set by hand
         if self._kept is not None and self._kept.set_us is not None and self._kept.mode is not None:
             self._hand = ByHand(
                 mode=self._kept.mode, since_us=self._kept.set_us, until_us=self._kept.until_us
@@ -204,21 +206,29 @@ class Keeper:
                 for name in self._current.calendar.schedules
             },
         )
-        end = None if self._hand is None else self._modes.end_of(self._hand)
-        changes = [end, now.next_change_us, *(one.next_change_us for one in now.schedules.values())]
+        changes = [
+            self._hand_end,
+            now.next_change_us,
+            *(one.next_change_us for one in now.schedules.values()),
+        ]
         self._holds_from = at
         self._holds_until = min([at + DAY_US, *(one for one in changes if one is not None)])
         return now
 
     def _end_hand(self, at: int) -> int | None:
         """Forget a mode that was set by hand if it is over; when it ended."""
-        if self._hand is None:
+        hand, self._hand_end = self._hand, None
+        if hand is None:
             return None
-        if self._hand.mode not in self._current.calendar.modes:
+        if hand.mode not in self._current.calendar.modes:
             self._hand = None
             return at
-        end = self._modes.end_of(self._hand)
+        # Either the clock was ahead then, or it is behind now and will be set soon, as at the start of
+        # a machine without a battery for it. The mode ends with the first change, and keeps its own time.
+        self._behind = None if at >= hand.since_us else min(at, self._behind or at)
+        end = self._modes.end_of(hand if self._behind is None else replace(hand, since_us=self._behind))
         if end is None or at < end:
+            self._hand_end = end
             return None
         self._hand = None
         return end
@@ -247,7 +257,7 @@ class Keeper:
 
     def _next(self, at: int) -> tuple[int, str] | None:
         """When another mode comes, and which."""
-        end = None if self._hand is None else self._modes.end_of(self._hand)
+        end = self._hand_end
         if end is not None and self._hand is not None:
             after = self._modes.scheduled(end)
             if after is not None and after != self._hand.mode:

@@ -13,6 +13,7 @@ CAMERAS = ("front", "side")
 SCHEDULED = "strip0_5"
 """The zone of each camera that counts only by night, where there is a calendar."""
 _NIGHT_S = 7200
+_CROSSED = {"when": {"trigger": "event", "events": ["line_crossed"]}, "cooldown_s": 2}
 
 
 def edge_settings(
@@ -65,7 +66,7 @@ def _calendar(day_start_s: float) -> dict[str, Any]:
             "modes": {"open": {}, "closed": {"during": "night"}},
             "schedules": {"night": {"spans": [{"start": begins, "end": ends}]}},
         },
-        "rules": {"rule": {"when": {"trigger": "event", "events": ["loitering"]}}},
+        "rules": {"always": _CROSSED, "by-night": {**_CROSSED, "schedule": "night"}},
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +54,7 @@ class Subscriber:
         tracks: The finished tracks that it was told of.
         said: The newest calendar, mode, rules, health, and numbers of zones, by topic below the node.
         answers: The node's answers, by transaction.
+        alerts: How many there were, by camera and rule.
     """
 
     def __init__(self, host: str, ports: Sequence[int], node: str, version: str = "5", qos: int = 1) -> None:
@@ -70,6 +71,7 @@ class Subscriber:
         self.tracks = Tracks()
         self.said: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
+        self.alerts: Counter[tuple[str, str]] = Counter()
         self._ready = threading.Event()
         self._host, self._ports = host, deque(ports)
         self._client = paho.Client(
@@ -157,7 +159,7 @@ class Subscriber:
             elif kind == "track":
                 self.tracks.track(body)
             elif kind == "detections":
-                self.frames[body["camera"]] = max(self.frames.get(body["camera"], 0), body["captured_us"] + 0)
+                self.frames[body["camera"]] = body["captured_us"] + 0
             elif kind == "ack" and int(body["number"]) > self.archived_through(body["boot"]):
                 self.archived[body["boot"]] = body["number"], time.time()
             elif kind == "metrics" and body["outbox"]["backlog"] == 0:
@@ -177,12 +179,14 @@ class Subscriber:
         elif payload and (levels[-1] in ("calendar", "mode", "rules", "health") or levels[-2:-1] == ["zone"]):
             self.said["/".join(levels)] = orjson.loads(payload)
 
-    def _event(self, body: dict[str, object]) -> None:
+    def _event(self, body: dict[str, Any]) -> None:
         boot, number, historical = body["boot"], body["number"], body["historical"]
         captured_us = body["captured_us"]
         if not (isinstance(boot, str) and isinstance(number, int) and isinstance(captured_us, int)):
             raise TypeError("no event")
         self.arrivals.append(Arrival(Key(boot, number), bool(historical)))
         self.tracks.event(body)
+        if body["type"] == "alert":
+            self.alerts[body["camera"], body["alert"]["rule"]] += 1
         if not historical:
             self.event_us = captured_us

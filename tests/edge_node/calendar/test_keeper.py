@@ -118,6 +118,26 @@ def test_a_clock_that_is_set_is_followed_in_both_directions(node: Node) -> None:
     assert len(node.told) == told, "nothing has changed"
 
 
+def test_a_mode_that_is_set_by_hand_while_the_clock_is_ahead_ends_no_later(node: Node) -> None:
+    node.goes_to("2027-05-09T12:00")
+    node.keeper.set_mode("alarm", None)
+    for at, mode in (
+        ("05T12:01", "alarm"),
+        ("05T21:59", "alarm"),
+        ("05T22:00", "closed"),
+        ("06T06:00", "open"),
+    ):
+        assert node.goes_to(f"2027-05-{at}").mode == mode
+
+
+def test_a_mode_that_is_set_by_hand_outlasts_a_start_with_a_clock_that_is_behind(node: Node) -> None:
+    node.keeper.set_mode("alarm", None)
+    node.at = us("2027-05-02T21:00")
+    node.start()
+    for at, mode in (("02T21:01", "alarm"), ("05T21:59", "alarm"), ("05T22:00", "closed")):
+        assert node.goes_to(f"2027-05-{at}").mode == mode
+
+
 def test_a_mode_that_does_not_exist_or_is_over_is_refused(node: Node) -> None:
     with pytest.raises(MessageError, match="no mode 'party'; this node has open, closed, alarm"):
         node.keeper.set_mode("party", None)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from tests.faults.edge_settings import CAMERAS, SCHEDULED, is_night
-from tests.faults.processes import wait_for
+from tests.faults.processes import FaultError, wait_for
 from tests.faults.system import System
 
 FOLLOWED_WITHIN_S = 8.0
 """How long mode, schedules and zones may take to be what the clock says, on a busy machine."""
+TOLD_WITHIN_S = 20.0
+"""People cross a line every few seconds."""
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 _JUMPS = (
     (40 * _MINUTE_S, False),
@@ -57,13 +59,33 @@ def clock_over_days(system: System, dice: random.Random) -> Iterator[None]:
         within_s = FOLLOWED_WITHIN_S + (30 if kill else 0)
         what = f"the node does what a clock says that is off by {offset_s / _HOUR_S:g} h"
         wait_for(lambda: _follows(system), within_s, what)
-        time.sleep(dice.uniform(1.0, 3.0))
+        _see_alerts(system, what)
+        time.sleep(dice.uniform(0.0, 2.0))
     yield
+
+
+def _see_alerts(system: System, what: str) -> None:
+    """A rule with a cool-down goes on after a jump, and one with a schedule where that is active."""
+    always, by_night = ("side", "always"), ("side", "by-night")
+    time.sleep(1.0)  # those of before have come
+    alerts, before = system.subscriber.alerts, dict(system.subscriber.alerts)
+    wanted = [always, by_night] if _is_night(system) else [always]
+
+    def told() -> bool:
+        return all(alerts[rule] > before.get(rule, 0) for rule in wanted)
+
+    wait_for(told, TOLD_WITHIN_S, f"{what}: alerts")
+    if not _is_night(system) and alerts[by_night] > before.get(by_night, 0):
+        raise FaultError(f"{what}: an alert of a rule whose schedule is not active")
+
+
+def _is_night(system: System) -> bool:
+    return is_night(time.time() + system.clock_offset_s, system.day_start_s)
 
 
 def _follows(system: System) -> bool:
     """Whether mode, schedules, and the zones with a schedule are what they must be at the edge's time."""
-    night = is_night(time.time() + system.clock_offset_s, system.day_start_s)
+    night = _is_night(system)
     said = system.subscriber.said
     mode = said.get("mode")
     if mode is None or mode["mode"] != ("closed" if night else "open"):
