@@ -192,7 +192,8 @@ class System:
             day_start_s=self.day_start_s if self.site.calendar else None,
             own_model=own_model,
         )
-        config.write_text(yaml.safe_dump({**settings, "mqtt": mqtt}))
+        settings["mqtt"] = mqtt
+        config.write_text(yaml.safe_dump(settings, sort_keys=False))  # the first mode is the one that holds
         words = [sys.executable, "-m", "tests.faults.program", "edge_node", "--config", str(config)]
         environment = {"FAULTS_COMMITTED": str(self.folder / "committed")}
         if self.site.freezable:

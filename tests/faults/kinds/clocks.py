@@ -11,7 +11,7 @@ from tests.faults.edge_settings import CAMERAS, SCHEDULED, is_night
 from tests.faults.processes import FaultError, wait_for
 from tests.faults.system import System
 
-FOLLOWED_WITHIN_S = 8.0
+FOLLOWED_WITHIN_S = 12.0
 """How long mode, schedules and zones may take to be what the clock says, on a busy machine."""
 TOLD_WITHIN_S = 20.0
 """People cross a line every few seconds."""
