@@ -18,17 +18,20 @@ _HEALTH, _ZONE = "camera/side/health", "camera/side/zone/strip0_4"
 
 @contextmanager
 def covered_meanwhile(system: System, dice: random.Random) -> Iterator[None]:
-    """Cover the camera while the edge is dead, while the broker is, and just before the edge is killed."""
+    """Cover and uncover the camera while edge or broker is dead.
+
+    A cover that is put on while the edge is dead is not seen: it could be the night.
+    """
     camera = system.camera
     assert camera is not None
     edge, broker = system.edge, system.broker
     wait_for(lambda: _said(system, _HEALTH).get("reference_us"), 30, "the camera's view is known")
 
-    edge.kill()
     camera.cover()
-    time.sleep(dice.uniform(0.5, 2.0))
+    _wait(system, "covered")
+    edge.kill()
     edge.start()
-    _wait(system, "covered", 30)
+    _wait(system, "covered", 30)  # goes on, and is not told again
     camera.covered = False
     _wait(system, None)
 
@@ -45,6 +48,7 @@ def covered_meanwhile(system: System, dice: random.Random) -> Iterator[None]:
     camera.cover()
     _wait(system, "covered")
     edge.kill()
+    time.sleep(dice.uniform(0.0, 1.0))
     camera.covered = False
     edge.start()
     _wait(system, None, 30)
