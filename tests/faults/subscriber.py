@@ -55,6 +55,7 @@ class Subscriber:
         said: The newest calendar, mode, rules, health, and numbers of zones, by topic below the node.
         answers: The node's answers, by transaction.
         alerts: How many there were, by camera and rule.
+        times: When each event happened and its frame was captured, as the node says.
     """
 
     def __init__(self, host: str, ports: Sequence[int], node: str, version: str = "5", qos: int = 1) -> None:
@@ -72,6 +73,7 @@ class Subscriber:
         self.said: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
         self.alerts: Counter[tuple[str, str]] = Counter()
+        self.times: dict[Key, dict[str, int]] = {}
         self._ready = threading.Event()
         self._host, self._ports = host, deque(ports)
         self._client = paho.Client(
@@ -185,6 +187,7 @@ class Subscriber:
         if not (isinstance(boot, str) and isinstance(number, int) and isinstance(captured_us, int)):
             raise TypeError("no event")
         self.arrivals.append(Arrival(Key(boot, number), bool(historical)))
+        self.times[Key(boot, number)] = {name: body[name] for name in ("occurred_us", "captured_us")}
         self.tracks.event(body)
         if body["type"] == "alert":
             self.alerts[body["camera"], body["alert"]["rule"]] += 1

@@ -310,7 +310,8 @@ class System:
         archive = read_archive(self.folder / "history.db", NODE)
         account = judge(promised, archive, arrivals, kills=kills, may_miss=may_miss)
         if not self.site.small_disk:  # else they may wait for room
-            days = day_problems(read_days(self.disk / "outbox.db"), self.folder / "history.db", NODE)
+            counted, history = read_days(self.disk / "outbox.db"), self.folder / "history.db"
+            days = day_problems(counted, history, NODE, self.subscriber.times)
             account = replace(account, problems=(*account.problems, *days))
         covered = {"side": self.camera.coverings} if self.camera else {}
         told = health_problems(read_problems(self.folder / "history.db", NODE), covered)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from edge_node.days.book import BACK_US, MINUTE_US
+from tests.faults.judges.account import Key
 
 WAYS = {
     ("zone_entered", None): 0,
@@ -45,11 +46,25 @@ def read_days(outbox: Path) -> dict[tuple[str, str], Counted]:
     }
 
 
-def day_problems(days: Mapping[tuple[str, str], Counted], history: Path, node: str) -> list[str]:
-    """Say where counters of the day are not the events that an archive has of the same time."""
+def day_problems(
+    days: Mapping[tuple[str, str], Counted],
+    history: Path,
+    node: str,
+    sent: Mapping[Key, Mapping[str, int]] | None = None,
+) -> list[str]:
+    """Say where counters of the day are not the events that an archive has of the same time.
+
+    Args:
+        days: The counters.
+        history: The archive's file.
+        node: The node.
+        sent: Times of events as the node has sent them: an archive replaces those that cannot be right.
+    """
+    known = sent or {}
     with closing(sqlite3.connect(history)) as database:
         sql = "SELECT payload FROM events WHERE node = ? ORDER BY boot, number"
-        events = [orjson.loads(payload) for (payload,) in database.execute(sql, (node,))]
+        stored = [orjson.loads(payload) for (payload,) in database.execute(sql, (node,))]
+    events = [one | known.get(Key(one["boot"], one["number"]), {}) for one in stored]
     found: dict[tuple[str, str], dict[str, Counter[int]]] = {place: {} for place in days}
     for event in _of_this_day(events, days):
         label = found[event["camera"], event["zone"]].setdefault(event["label"], Counter())
