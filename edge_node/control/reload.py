@@ -121,10 +121,9 @@ class Reload:
         wanted = self._read()
         before, now = self._config, with_live_changes(self._config, wanted)
         applied, restart = list(changed_keys(before, now)), list(changed_keys(now, wanted))
-        # First what can fail.
+        redefined = self._definitions.configure(now.cameras)  # first what can fail: all of it, or nothing
         if self._calendar is not None:
             self._calendar.reconfigure(now)
-        redefined = self._definitions.configure(now.cameras)
         self._config = now
         self._live.reconfigure(before, now)
         self._suspects.reconfigure(now.cameras)

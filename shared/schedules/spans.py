@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property, lru_cache
 
 from shared.schedules.sun import Stays, Sun
 from shared.schedules.wall_clock import MINUTE_US, WallClock
@@ -12,6 +13,8 @@ from shared.wire.messages import DaySpan, ScheduleDefinition
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NOON, _MIDNIGHT = 720, 1440
+_FEW = 8
+"""Intervals of a day in which the rest may lie; it need not be looked at then, in a search over a year."""
 Interval = tuple[int, int]
 """Begin and end, microseconds since 1970 UTC."""
 
@@ -44,13 +47,42 @@ class Part:
     overnight: bool
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Parts of a day that are bounded alike: by the clock, by sunrise or by sunset.
+
+    Attributes:
+        start: What they begin with, "sunrise" or "sunset"; None: a time of the clock.
+        end: The same of their ends.
+        overnight: Whether they end on the next day.
+        bounds: Minutes of begin and end of each. None lies within another, so both grow from one to the next.
+    """
+
+    start: str | None
+    end: str | None
+    overnight: bool
+    bounds: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def longest_empty(self) -> int:
+        """How long it may be from one event to the other, minutes, so that each part is empty."""
+        return min(start - end for start, end in self.bounds)
+
+    @cached_property
+    def shortest_whole(self) -> int:
+        """How long it has to be, minutes, so that each part is there, and each goes on in the next."""
+        own = (start - end for start, end in self.bounds)
+        gaps = (start - end for (_, end), (start, _) in zip(self.bounds, self.bounds[1:], strict=False))
+        return max((*own, *gaps))
+
+
 @dataclass(frozen=True, slots=True)
 class Exceptional:
     """Days that differ, as ordinals from the first to the last, and their parts."""
 
     first: int
     last: int
-    parts: tuple[Part, ...]
+    parts: tuple[Parts, ...]
 
 
 class Week:
@@ -66,7 +98,7 @@ class Week:
             _parts(span for span in spans if not span.days or name in span.days) for name in _DAYS
         )
         if not spans:
-            self._week = ((Part(Moment(0), Moment(_MIDNIGHT), overnight=False),),) * 7
+            self._week = ((Parts(None, None, overnight=False, bounds=((0, _MIDNIGHT),)),),) * 7
         # The last one that has a day counts.
         self._exceptions = tuple(
             Exceptional(ordinal(one.first), ordinal(one.last or one.first), _parts(one.spans))
@@ -74,7 +106,7 @@ class Week:
         )
         self.always = not definition.spans and not definition.exceptions
 
-    def on(self, day: int) -> tuple[Part, ...]:
+    def on(self, day: int) -> tuple[Parts, ...]:
         """The parts that begin on a day."""
         for one in self._exceptions:
             if one.first <= day <= one.last:
@@ -105,6 +137,7 @@ def by_sun(span: DaySpan) -> bool:
     return moment(span.start).sun is not None or moment(span.end).sun is not None
 
 
+@lru_cache(maxsize=1024)
 def part(span: DaySpan) -> Part:
     """Read a span.
 
@@ -119,16 +152,30 @@ def part(span: DaySpan) -> Part:
     return Part(start, end, latest <= earliest)
 
 
-def _parts(spans: Iterable[DaySpan]) -> tuple[Part, ...]:
+def _parts(spans: Iterable[DaySpan]) -> tuple[Parts, ...]:
     """The parts of a day; those that only the clock bounds are joined where they meet."""
-    read = [part(span) for span in spans]
-    timed = [one for one in read if one.start.sun is None and one.end.sun is None]
-    joined = _merged([(one.start.minutes, one.end.minutes + _MIDNIGHT * one.overnight) for one in timed])
-    plain = [
-        Part(Moment(start), Moment(end - _MIDNIGHT if end > _MIDNIGHT else end), end > _MIDNIGHT)
-        for start, end in joined
-    ]
-    return (*plain, *(one for one in read if one not in timed))
+    alike: dict[tuple[str | None, str | None, bool], list[tuple[int, int]]] = {}
+    timed: list[tuple[int, int]] = []
+    for one in map(part, spans):
+        bounds = one.start.minutes, one.end.minutes
+        if one.start.sun is one.end.sun is None:
+            timed.append((bounds[0], bounds[1] + _MIDNIGHT * one.overnight))
+        else:
+            alike.setdefault((one.start.sun, one.end.sun, one.overnight), []).append(bounds)
+    for start, end in _merged(timed):
+        late = end > _MIDNIGHT
+        alike.setdefault((None, None, late), []).append((start, end - _MIDNIGHT * late))
+    found = [Parts(*kind, _outermost(bounds)) for kind, bounds in alike.items()]
+    return tuple(sorted(found, key=lambda one: len(one.bounds)))
+
+
+def _outermost(bounds: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Bounds in order, without those that lie within others."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(bounds, key=lambda one: (one[0], -one[1])):
+        if not found or end > found[-1][1]:
+            found.append((start, end))
+    return tuple(found)
 
 
 def _merged(intervals: Iterable[Interval]) -> list[Interval]:
@@ -155,38 +202,57 @@ class Placing:
     def __init__(self, clock: WallClock, sun: Sun | None) -> None:
         self._clock, self._sun = clock, sun
 
-    def intervals(self, parts: Sequence[Part], day: int) -> list[Interval]:
+    def intervals(self, parts: Sequence[Parts], day: int) -> list[Interval]:
         """The intervals of a day's parts, in order and merged; none of a day that the place has skipped."""
         if self._clock.first(day, 0) >= self._clock.first(day, _MIDNIGHT):
             return []
-        return _merged(
-            (start, end)
-            for one in parts
-            if (start := self._start(one.start, day)) is not None
-            and (end := self._end(one.end, day + one.overnight)) is not None
-        )
+        found: list[Interval] = []
+        for one in parts:  # those of one part are first, which may have all others in it
+            found += self._places(one, day, found[:_FEW])
+        return _merged(found)
 
-    def _start(self, at: Moment, day: int) -> int | None:
+    def _places(self, parts: Parts, day: int, besides: Sequence[Interval]) -> Iterable[Interval]:
+        """The intervals of parts that are bounded alike; some may be empty, or within one of `besides`."""
+        first, last = parts.bounds[0][0], parts.bounds[-1][1]
+        begin, over = self._start(parts.start, first, day), self._end(parts.end, last, day + parts.overnight)
+        if begin is None or over is None or any(start <= begin and over <= end for start, end in besides):
+            return []
+        if parts.start is None or parts.end is None:
+            starts = [self._start(parts.start, minutes, day) for minutes, _ in parts.bounds]
+            ends = [self._end(parts.end, minutes, day + parts.overnight) for _, minutes in parts.bounds]
+            return [(a, b) for a, b in zip(starts, ends, strict=True) if a is not None and b is not None]
+        rises, sets = self._event(parts.start, day), self._event(parts.end, day + parts.overnight)
+        if isinstance(rises, int) and isinstance(sets, int):
+            start, end = begin - first * MINUTE_US, over - last * MINUTE_US
+            # Mostly, the offsets need not be looked at one by one; a search goes over a year of days.
+            if end - start <= parts.longest_empty * MINUTE_US:
+                return []
+            if end - start <= parts.shortest_whole * MINUTE_US:
+                return [(start + a * MINUTE_US, end + b * MINUTE_US) for a, b in parts.bounds]
+        # Else one does not come, and all parts begin or end where it would: the longest has all others.
+        return [(begin, over)]
+
+    def _start(self, sun: str | None, minutes: int, day: int) -> int | None:
         """When a part begins; None: on this day, never."""
-        if at.sun is None:
-            return self._clock.first(day, at.minutes)
-        found = self._event(at.sun, day)
+        if sun is None:
+            return self._clock.first(day, minutes)
+        found = self._event(sun, day)
         if isinstance(found, int):
-            return found + at.minutes * MINUTE_US
-        if at.sun == "sunrise":  # up: it rose before this day
+            return found + minutes * MINUTE_US
+        if sun == "sunrise":  # up: it rose before this day
             return self._clock.first(day, 0) if found is Stays.UP else None
         return self._clock.first(day, _NOON) if found is Stays.DOWN else None
 
-    def _end(self, at: Moment, day: int) -> int | None:
+    def _end(self, sun: str | None, minutes: int, day: int) -> int | None:
         """When a part ends; None: it was over before it could begin."""
-        if at.sun is None:
+        if sun is None:
             # Midnight is where days meet, also where the clock shows it twice.
-            whole = at.minutes in (0, _MIDNIGHT)
-            return (self._clock.first if whole else self._clock.last)(day, at.minutes)
-        found = self._event(at.sun, day)
+            whole = minutes in (0, _MIDNIGHT)
+            return (self._clock.first if whole else self._clock.last)(day, minutes)
+        found = self._event(sun, day)
         if isinstance(found, int):
-            return found + at.minutes * MINUTE_US
-        if at.sun == "sunrise":  # down: it does not rise on this day either
+            return found + minutes * MINUTE_US
+        if sun == "sunrise":  # down: it does not rise on this day either
             return self._clock.first(day, _NOON) if found is Stays.DOWN else None
         return self._clock.first(day, _MIDNIGHT) if found is Stays.UP else None
 

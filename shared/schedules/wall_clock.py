@@ -82,7 +82,8 @@ class WallClock:
 
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
-        self._instants = lru_cache(maxsize=4096)(self._find)
+        self._instants = lru_cache(maxsize=1024)(self._find)
+        self._plain = lru_cache(maxsize=1024)(self._find_plain)
 
     def day(self, at_us: int) -> int:
         """The local date of an instant."""
@@ -99,11 +100,20 @@ class WallClock:
             day: The date.
             minutes: Minutes since its midnight; 1440 and more are on later days.
         """
-        return self._instants(day, minutes)[0]
+        begin = self._plain(day + minutes // 1440)
+        return self._instants(day, minutes)[0] if begin is None else begin + minutes % 1440 * MINUTE_US
 
     def last(self, day: int, minutes: int) -> int:
         """The last instant at which the clock begins to show a time; as `first` where it skips the time."""
-        return self._instants(day, minutes)[1]
+        begin = self._plain(day + minutes // 1440)
+        return self._instants(day, minutes)[1] if begin is None else begin + minutes % 1440 * MINUTE_US
+
+    def _find_plain(self, day: int) -> int | None:
+        """When a day begins on which the clock is never set; None of one on which it is."""
+        quarters = [self._find(day, minutes) for minutes in range(0, 1441, 360)]
+        begin = quarters[0][0]
+        plain = all(one == (begin + by * DAY_US // 4,) * 2 for by, one in enumerate(quarters))
+        return begin if plain else None
 
     def _find(self, day: int, minutes: int) -> tuple[int, int]:
         shown = datetime.fromordinal(day + minutes // 1440) + timedelta(minutes=minutes % 1440)
