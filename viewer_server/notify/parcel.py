@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from shared.errors import ConfigError
+from shared.limits import clipped
+from shared.secrets.redact import redact
 from viewer_server.notify.alert import KeptAlert
 
 LATE_US = 30_000_000
@@ -20,6 +22,8 @@ FIELDS = (
     "event_id node camera rule severity text zone label direction dwell_s count problem time late link more"
 ).split()
 """The fields of a template."""
+SHOWN = 160
+"""Characters that are shown of what a receiver has said."""
 Naming = Callable[[KeptAlert], Mapping[str, str | None]]
 """What people call an alert's node, camera and zone: node_name, camera_name, zone_name."""
 
@@ -119,6 +123,12 @@ def check_template(template: str, key: str) -> str:
     if _BRACE.search(_FIELD.sub("", template)):
         raise ConfigError(f"{key}: has a brace that belongs to no field; write fields as in {{camera}}")
     return template
+
+
+def shown(said: str) -> str:
+    """What a receiver or a library has said: one short line of printable text, without secrets."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    return clipped(redact(line), SHOWN)  # a secret that is cut would not be known any more
 
 
 def iso(at_us: int) -> str:

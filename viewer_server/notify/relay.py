@@ -15,18 +15,16 @@ import msgspec
 
 from shared import typed
 from shared.errors import ConfigError
-from shared.limits import clipped
 from shared.secrets import known
-from shared.secrets.redact import keep_address, redact
+from shared.secrets.redact import keep_address
 from shared.wire.messages import Severity
-from viewer_server.notify.parcel import Answer, Parcel, check_template
+from viewer_server.notify.parcel import Answer, Parcel, check_template, shown
 from viewer_server.notify.post import Done, Job
 from viewer_server.notify.webhook import one_of
 from viewer_server.targets import TargetSettings
 
 START_S = 15.0
 """How long the process may take to start, on a machine that has much else to do."""
-SHOWN = 200
 _PARTS = re.compile(r"[/?&=:@,]+")
 _SECRET = 8
 """From this length on, a part of an address is taken for a secret: many services have keys in paths."""
@@ -89,7 +87,7 @@ class Relay:
         done, problem = _run(job, START_S + timeout_s)
         if done is None:
             return Answer(delivered=False, detail=problem or f"no answer within {timeout_s:g} s")
-        said = redact(clipped(" ".join(done.said.split()), SHOWN))
+        said = shown(done.said)
         return Answer(
             delivered=done.accepted, detail="accepted" if done.accepted else said or "was not accepted"
         )
@@ -113,7 +111,7 @@ def _run(job: Job, timeout_s: float) -> tuple[Done | None, str]:
     except subprocess.TimeoutExpired:
         return None, ""
     except OSError as error:
-        return None, redact(f"the process cannot be started: {error}")
+        return None, shown(f"the process cannot be started: {error}")
     except msgspec.DecodeError:
         last = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        return None, redact(clipped(f"its process ended with code {ended.returncode}: {last}", SHOWN))
+        return None, shown(f"its process ended with code {ended.returncode}: {last}")

@@ -28,16 +28,12 @@ import orjson
 from shared.configuration.secret_file import read_secret
 from shared.errors import ConfigError
 from shared.files import at_home
-from shared.limits import clipped
 from shared.secrets import known
-from shared.secrets.redact import redact
-from viewer_server.notify.parcel import Answer, Parcel, iso
+from viewer_server.notify.parcel import Answer, Parcel, iso, shown
 from viewer_server.targets import TargetSettings
 
 ANSWER_BYTES = 4096
 """How much of an answer is read."""
-SHOWN = 160
-"""Characters of an answer that are shown."""
 LONGEST_WAIT_S = 3600.0
 _TAG = re.compile(r"<[^<>]*>")
 _RECEIVER = {401, 403, 404, 405, 407, 408, 410, 425, 429}
@@ -249,27 +245,27 @@ def _judged(status: int, wait: str | None, said: bytes) -> Answer:
     if 300 <= status < 400:
         detail += ": it leads elsewhere, which is not followed; configure the address itself"
     elif text:
-        detail += f": {clipped(text, SHOWN)}"
+        detail += f": {text}"
     asked = float(wait) if wait and wait.isascii() and wait.isdigit() and len(wait) < 8 else None
     return Answer(
         delivered=False,
-        detail=redact(detail),
+        detail=detail,
         wait_s=min(asked, LONGEST_WAIT_S) if asked is not None else None,
         receivers_fault=status >= 500 or status < 400 or status in _RECEIVER,
     )
 
 
 def _readable(said: bytes) -> str:
-    """An answer in one line of printable text; of a page in HTML, the words."""
+    """An answer in one line; of a page in HTML, the words."""
     text = said.decode(errors="replace")
     if text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
         text = html.unescape(_TAG.sub(" ", text))
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return shown(text)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return redact(f"its certificate is not valid: {error.verify_message}")
+        return shown(f"its certificate is not valid: {error.verify_message}")
     if isinstance(error, http.client.HTTPException):
-        return redact(f"answered something that is no HTTP ({type(error).__name__})")
-    return redact(clipped(f"cannot be reached: {getattr(error, 'strerror', None) or error}", SHOWN))
+        return f"answered something that is no HTTP ({type(error).__name__})"
+    return shown(f"cannot be reached: {getattr(error, 'strerror', None) or error}")

@@ -158,10 +158,14 @@ def test_a_receiver_that_finds_a_picture_too_large_gets_the_alert_without_it(tmp
         ),
         (answer(302, Location="http://169.254.169.254/"), "answered 302 Found: it leads elsewhere"),
         (answer(401, SECRET.encode()), "answered 401 Unauthorized: whsec_***"),
+        (
+            answer(500, b"x" * 148 + b"\x1b " + SECRET.encode()),
+            f"answered 500 Internal Server Error: {'x' * 148} whsec_***",
+        ),
         (receivers.drip, "no answer within 1 s"),
         (receivers.garbage, "answered something that is no HTTP"),
     ],
-    ids=["500", "a page", "redirect", "echoes the key", "hangs", "garbage"],
+    ids=["500", "a page", "redirect", "echoes the key", "where it is cut", "hangs", "garbage"],
 )
 def test_a_receiver_that_fails_delays_no_other(tmp_path: Path, behave: receivers.Behave, detail: str) -> None:
     with receiving() as good, receiving(behave=behave) as bad:
