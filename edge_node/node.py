@@ -210,7 +210,7 @@ class Node:
                 continue
             next_report = time.monotonic()
             throughput, vitals = parts.pipeline.overview.metrics(), parts.monitor.read()
-            parts.publisher.state.runs_with(*parts.running())
+            parts.publisher.state.manifest.runs_with(*parts.running())
             message = parts.publisher.metrics(next_report - started, throughput, vitals)
             if parts.monitoring is not None:
                 parts.monitoring.update(message)

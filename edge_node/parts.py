@@ -123,7 +123,7 @@ class Parts:
                 self.model,
                 known,
                 self.detectors,
-                on_loaded=lambda: self.publisher.state.runs_with(*self.running()),
+                on_loaded=lambda: self.publisher.state.manifest.runs_with(*self.running()),
                 on_trouble=lambda why: self.publisher.state.trouble(why, "model"),
             )
             self._build_pipeline()
@@ -205,7 +205,7 @@ class Parts:
     def _health(self) -> HealthMonitor:
         config = self._config
         sender = HealthSender(
-            self.client, self.composer, config.node, config.mqtt.prefix, self.publisher.happened
+            self.client, self.composer, config.node, config.mqtt.prefix, self.publisher.events.happened
         )
 
         def tell(report: Report) -> None:

@@ -13,8 +13,6 @@ from functools import partial
 
 from edge_node.analytics.paused import Paused
 from edge_node.analytics.watch import IDLE_S, Analysed, Watch, update_all
-from edge_node.backends.cuda.video.nvdec import decoder_for
-from edge_node.capture.camera import capture
 from edge_node.collect.collector import Collector
 from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
@@ -25,15 +23,13 @@ from edge_node.detect.stages import NOBODY, Detect
 from edge_node.frames import Detected, Detections
 from edge_node.health.monitor import HealthMonitor
 from edge_node.ignore.suspects import SuspectHunt
-from edge_node.inbound.receive import receive
+from edge_node.intake import Intake
 from edge_node.monitoring.meter import Meter
 from edge_node.overview import Overview, Parts, infer_name
-from edge_node.pace import Pace
 from edge_node.pictures import U8
 from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
-from shared.wire import topics
 
 log = logging.getLogger("darner.pipeline")
 
@@ -82,9 +78,8 @@ class Pipeline:
     ) -> None:
         self._config = config
         self._publisher = publisher
-        self._live = live
         self._stop = stop
-        self._collector, self._meter, self._health = collector, meter, health
+        self._collector, self._meter = collector, meter
         self.detects = detects
         self._detector_of = {name: index % len(detects) for index, name in enumerate(config.cameras)}
         # A lane per camera, for its newest frame. If every source is a file that is read as fast as possible,
@@ -95,9 +90,6 @@ class Pipeline:
             Channel(detect.limit + _AHEAD if hurried else 1, weights, cost=_cost) for detect in detects
         ]
         self._inferring = len(detects)
-        self._paces = {
-            name: Pace(settings.max_fps) for name, settings in config.cameras.items() if settings.max_fps
-        }
         # Room for a batch of different cameras, whose frames are tracked together.
         together = min(len(config.cameras), max(detect.limit for detect in detects))
         self._detected: Channel[Detected] = Channel(depth=max(_AHEAD if hurried else 2, together))
@@ -106,25 +98,26 @@ class Pipeline:
             name: Watch(settings.analytics, definitions[name], config.tracker, names, hunts.get(name))
             for name, settings in config.cameras.items()
         }
-        self._captured = {name: Progress(settings, stop) for name, settings in config.cameras.items()}
-        self.overview = Overview(
-            config,
-            live,
-            Parts(
-                publisher,
-                detects,
-                self._detector_of,
-                self._frames,
-                self._detected,
-                self._captured,
-                self.watches,
-                collector,
-            ),
+        captured = {name: Progress(settings, stop) for name, settings in config.cameras.items()}
+        self._captured = captured
+        parts = Parts(
+            publisher,
+            detects,
+            self._detector_of,
+            self._frames,
+            self._detected,
+            captured,
+            self.watches,
+            collector,
+        )
+        self.overview = Overview(config, live, parts)
+        lanes = {name: (detects[at], self._frames[at]) for name, at in self._detector_of.items()}
+        self._intake = Intake(
+            config, live, stop, captured, lanes, self._detected, self.overview, publisher.state, health
         )
         self.without_pictures = {
             name for name, settings in config.cameras.items() if not has_pictures(settings.source)
         }
-        self._paused: set[str] = set()
         self._streaming = len(config.cameras)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -210,14 +203,10 @@ class Pipeline:
             self._publisher.outgoing.close()
 
     def _capture(self, camera: str) -> None:
-        progress = self._captured[camera]
         try:
-            if camera in self.without_pictures:
-                self._receive(camera, progress)
-            else:
-                self._read(camera, progress)
+            self._intake.run(camera)
         finally:
-            progress.ended = True
+            self._captured[camera].ended = True
             if not self._stop.is_set():
                 self._publisher.source_ended(camera)
             with self._lock:
@@ -234,78 +223,6 @@ class Pipeline:
     def _end_frames(self) -> None:
         for channel in self._frames:
             channel.close()
-
-    def _read(self, camera: str, progress: Progress) -> None:
-        """Give the network the frames of a camera."""
-        settings = self._config.cameras[camera]
-        detect, frames = self.detects[self._detector_of[camera]], self._frames[self._detector_of[camera]]
-        on_status = partial(self._publisher.state.camera_status, camera)
-        for frame in capture(
-            camera,
-            settings,
-            progress,
-            on_status,
-            lender=lambda: detect.pictures,
-            gpu=lambda: decoder_for(detect.pictures),
-        ):
-            progress.took()
-            if self._health is not None:
-                rests = self._live[camera].paused or self._live.resting(camera)
-                self._health.offer(frame, looks=not rests)
-            if frame.seq == 0:
-                log.info("camera %s: %dx%d", camera, frame.width, frame.height)
-            pace = self._paces.get(camera)
-            if pace is not None and not pace.ready(frame.monotonic_ns / 1e9):
-                self.overview.held_back[camera] += 1
-            elif self._may_go_on(camera, recorded=frame.clock == "media"):
-                put = frames.put if frame.clock == "media" else frames.put_newest
-                put(detect.ready(frame), camera)
-            else:
-                self.overview.held_back[camera] += 1
-            progress.passed_on()
-
-    def _receive(self, camera: str, progress: Progress) -> None:
-        """Give the trackers what a camera has detected itself, past the network."""
-        config, pace = self._config, self._paces.get(camera)
-        for detected in receive(
-            camera,
-            config.cameras[camera],
-            progress,
-            partial(self._publisher.state.camera_status, camera),
-            config.mqtt,
-            topics.DETECTIONS.path(config.mqtt.prefix, node=config.node, camera=camera),
-            self.detects[0].class_names,
-            self.overview.left_out[camera],
-            lambda: self._live[camera].confidence,
-        ):
-            progress.took()
-            frame = detected.frame
-            # What ends everything must not be left out.
-            due = pace is None or frame.restarted or pace.ready(frame.monotonic_ns / 1e9)
-            if due and self._may_go_on(camera, recorded=False):
-                self._detected.put(detected, f"{camera} given")
-            else:
-                self.overview.held_back[camera] += 1
-            progress.passed_on()
-
-    def _may_go_on(self, camera: str, *, recorded: bool) -> bool:
-        """Whether to analyse a frame. In a pause, a film waits, and live frames are dropped."""
-        if self._live.halted(camera):
-            self._say_paused(camera)
-            if not recorded:
-                return False
-            while self._live.halted(camera) and not self._stop.wait(0.1):
-                self._say_paused(camera)
-        if camera in self._paused:
-            self._paused.discard(camera)
-            self._publisher.state.camera_status(camera, "streaming")
-        return True
-
-    def _say_paused(self, camera: str) -> None:
-        schedule = self._live.resting(camera)
-        reason = f"off schedule {schedule}" if schedule and not self._live[camera].paused else None
-        self._publisher.state.camera_status(camera, "paused", reason)
-        self._paused.add(camera)
 
     def _infer(self, index: int) -> None:
         detect, lane = self.detects[index], str(index)

@@ -62,6 +62,7 @@ LEVELS: dict[str, list[str]] = {
         "monitoring rules",
         "calendar collect mirror models publish",
         "overview.py discover",
+        "intake.py",
         "pipeline.py",
         "control batch",
         "parts.py",

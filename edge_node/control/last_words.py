@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from edge_node.publish.state import NodeState
+from edge_node.publish.state.node import NodeState
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.signals import end_with_stacks, stacks_after

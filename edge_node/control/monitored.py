@@ -106,13 +106,13 @@ def _now(parts: Shown) -> Now:
     newest = {camera: item for camera in states if (item := publisher.newest(camera)) is not None}
     return Now(
         about={
-            "name": publisher.state.node_name(),
+            "name": publisher.state.manifest.node_name(),
             "version": __version__,
             "model": model.name,
             "backend": backend,
             "device": device,
         },
-        names=publisher.state.names(),
+        names=publisher.state.manifest.camera_names(),
         definitions={camera: parts.definitions[camera] for camera in states},
         connected=parts.client.connected,
         connections=parts.client.connections,

@@ -129,7 +129,7 @@ class Reload:
         self._suspects.reconfigure(now.cameras)
         if self._health is not None:
             self._health.reconfigure(now.cameras)
-        self._publisher.state.rename(now)
+        self._publisher.state.manifest.rename(now)
         self._publisher.serve(now)
         for name, camera in now.cameras.items():
             self._publisher.reconfigure(name, camera)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.core import Metric as Family
 
 from edge_node.days.book import NO_DAYS
 from edge_node.monitoring.families import Families, Now
-from shared.wire.messages import CameraState, DayCounters, Flow, ZoneNumbers
+from shared.wire.messages import CameraState, DayCounters, Flow, LineDefinition, ZoneDefinition, ZoneNumbers
 
 _GAUGES = {
     "occupancy": "Objects in the zone now",
@@ -24,28 +24,25 @@ _OF_THE_DAY = {
     "entered": "Objects that entered the zone since the day began; a restart keeps it",
     "exited": "Objects that left the zone since the day began; a restart keeps it",
 }
+_ZONE, _LINE = ("camera", "zone"), ("camera", "line")
 VISIBLE: frozenset[CameraState | None] = frozenset(("streaming", "paused"))
 """States of a camera in which it sees what is there."""
 
 
 def zone_families(families: Families, now: Now, zones: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
     """What stands in the zones, each with its camera, and what they have counted."""
-    place = ("camera", "zone")
-    yield families.gauge(
-        "darner_zone_info",
-        "1; `name` is what people call the zone",
-        (
-            ((camera, zone, definition.name or zone), 1)
-            for camera, known in now.definitions.items()
-            for zone, definition in known.zones.items()
-        ),
-        *place,
-        "name",
-    )
+    yield _names(families, "zone", {camera: known.zones for camera, known in now.definitions.items()})
+    yield _paused(families, "zone", zones)
     visible = [(camera, numbers) for camera, numbers in zones if now.states.get(camera) in VISIBLE]
+    yield from _in_zones_now(families, visible)
+    yield from _counted_in_zones(families, now, zones)
+
+
+def _in_zones_now(families: Families, visible: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
+    """What stands in the zones that can be seen."""
     for name, about in _GAUGES.items():
         rows = (((camera, numbers.zone), getattr(numbers, name)) for camera, numbers in visible)
-        yield families.gauge(f"darner_zone_{name}", about, rows, *place)
+        yield families.gauge(f"darner_zone_{name}", about, rows, *_ZONE)
     yield families.gauge(
         "darner_zone_present",
         "1 while somebody is present; of zones that ask for presence",
@@ -54,13 +51,7 @@ def zone_families(families: Families, now: Now, zones: list[tuple[str, ZoneNumbe
             for camera, numbers in visible
             if numbers.present is not None
         ),
-        *place,
-    )
-    yield families.gauge(
-        "darner_zone_paused",
-        "1 while the zone counts nothing: it is off schedule, or the picture cannot be trusted",
-        (((camera, numbers.zone), numbers.paused is not None) for camera, numbers in zones),
-        *place,
+        *_ZONE,
     )
     yield families.gauge(
         "darner_zone_queue_longest_wait_seconds",
@@ -70,23 +61,27 @@ def zone_families(families: Families, now: Now, zones: list[tuple[str, ZoneNumbe
             for camera, numbers in visible
             if numbers.queue is not None
         ),
-        *place,
+        *_ZONE,
     )
+
+
+def _counted_in_zones(families: Families, now: Now, zones: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
+    """What the zones have counted."""
     for name, about in _COUNTS.items():
         rows = (((camera, numbers.zone), getattr(numbers, name)) for camera, numbers in zones)
-        yield families.counter(f"darner_zone_{name}", about, rows, *place)
+        yield families.counter(f"darner_zone_{name}", about, rows, *_ZONE)
     for name, about in _OF_THE_DAY.items():
         rows = (
             ((camera, numbers.zone), getattr(day, name))
             for camera, numbers in zones
             if (day := _day(now, camera, numbers.zone)) is not None
         )
-        yield families.gauge(f"darner_zone_day_{name}", about, rows, *place)
+        yield families.gauge(f"darner_zone_day_{name}", about, rows, *_ZONE)
     yield families.counter(
         "darner_zone_entered_by_class",
         "Objects that entered the zone, by class; a class appears with its first object",
         (((camera, zone, label), flow.entered) for camera, zone, label, flow in _flows(zones)),
-        *place,
+        *_ZONE,
         "class",
     )
     yield families.summary(
@@ -96,24 +91,14 @@ def zone_families(families: Families, now: Now, zones: list[tuple[str, ZoneNumbe
             ((camera, one.zone), one.dwell.completed, one.dwell.average_s * one.dwell.completed)
             for camera, one in zones
         ),
-        *place,
+        *_ZONE,
     )
 
 
 def line_families(families: Families, now: Now, lines: list[tuple[str, ZoneNumbers]]) -> Iterator[Family]:
     """What has crossed the lines, each with its camera."""
-    yield families.gauge(
-        "darner_line_info",
-        "1; `name` is what people call the line",
-        (
-            ((camera, line, definition.name or line), 1)
-            for camera, known in now.definitions.items()
-            for line, definition in known.lines.items()
-        ),
-        "camera",
-        "line",
-        "name",
-    )
+    yield _names(families, "line", {camera: known.lines for camera, known in now.definitions.items()})
+    yield _paused(families, "line", lines)
     yield families.counter(
         "darner_line_crossed",
         "Objects that crossed the line, by direction",
@@ -122,8 +107,7 @@ def line_families(families: Families, now: Now, lines: list[tuple[str, ZoneNumbe
             for camera, numbers in lines
             for direction, count in (("in", numbers.entered), ("out", numbers.exited))
         ),
-        "camera",
-        "line",
+        *_LINE,
         "direction",
     )
     yield families.gauge(
@@ -135,16 +119,8 @@ def line_families(families: Families, now: Now, lines: list[tuple[str, ZoneNumbe
             if (day := _day(now, camera, numbers.zone)) is not None
             for direction, count in (("in", day.entered), ("out", day.exited))
         ),
-        "camera",
-        "line",
+        *_LINE,
         "direction",
-    )
-    yield families.gauge(
-        "darner_line_paused",
-        "1 while the line counts nothing: it is off schedule, or the picture cannot be trusted",
-        (((camera, numbers.zone), numbers.paused is not None) for camera, numbers in lines),
-        "camera",
-        "line",
     )
     yield families.counter(
         "darner_line_crossed_by_class",
@@ -154,10 +130,44 @@ def line_families(families: Families, now: Now, lines: list[tuple[str, ZoneNumbe
             for camera, line, label, flow in _flows(lines)
             for direction, count in (("in", flow.entered), ("out", flow.exited))
         ),
-        "camera",
-        "line",
+        *_LINE,
         "direction",
         "class",
+    )
+
+
+def _names(
+    families: Families, kind: str, places: Mapping[str, Mapping[str, ZoneDefinition | LineDefinition]]
+) -> Family:
+    """What people call zones or lines.
+
+    Args:
+        families: Makes the family.
+        kind: "zone" or "line".
+        places: By camera and identifier.
+    """
+    return families.gauge(
+        f"darner_{kind}_info",
+        f"1; `name` is what people call the {kind}",
+        (
+            ((camera, place, definition.name or place), 1)
+            for camera, known in places.items()
+            for place, definition in known.items()
+        ),
+        "camera",
+        kind,
+        "name",
+    )
+
+
+def _paused(families: Families, kind: str, places: Iterable[tuple[str, ZoneNumbers]]) -> Family:
+    """Which zones or lines pause."""
+    return families.gauge(
+        f"darner_{kind}_paused",
+        f"1 while the {kind} counts nothing: it is off schedule, or the picture cannot be trusted",
+        (((camera, numbers.zone), numbers.paused is not None) for camera, numbers in places),
+        "camera",
+        kind,
     )
 
 

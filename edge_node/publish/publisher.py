@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import are_read_fast
 from edge_node.consolidate.consolidation import Consolidation
 from edge_node.consolidate.followed import Summary
-from edge_node.days.book import NO_DAYS, CameraDays, DayBook
+from edge_node.days.book import CameraDays, DayBook
 from edge_node.frames import Frame
 from edge_node.machine.vitals import Throughput, Vitals
 from edge_node.monitoring.meter import Meter
@@ -24,11 +23,12 @@ from edge_node.outbox.outbox import Outbox
 from edge_node.pace import Pace
 from edge_node.publish.alerting import Alerting
 from edge_node.publish.compose import Composer
+from edge_node.publish.events import Events
 from edge_node.publish.jpeg import Fitting
 from edge_node.publish.sending import Outgoing, Sending
 from edge_node.publish.snapshot_sender import SnapshotSender
 from edge_node.publish.snapshots import Snapshots
-from edge_node.publish.state import NodeState
+from edge_node.publish.state.node import NodeState
 from edge_node.publish.thumbnails.choosing import Thumbnails
 from edge_node.publish.thumbnails.interests import Interests
 from edge_node.publish.track_sender import TrackSender
@@ -92,6 +92,7 @@ class Publisher:
         thumbnails_sent: Number of thumbnails sent, by camera.
         stopwatch: How long each stage took.
         alerting: Makes alerts of events; None: there are no rules.
+        events: Takes what happened.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class Publisher:
         self._fitting = Fitting(client)
         self._best = Snapshots(client, snapshots, config, composer, self._fitting)
         self.alerting = Alerting(alerts, outbox, composer, self._best, self.newest, meter) if alerts else None
+        self.events = Events(outbox, composer, self._best, self.days, self.alerting)
         self.state = NodeState(client, config, composer, days=self.days)
         self.serve(config)
         self._consolidation = Consolidation(config.cameras)
@@ -160,7 +162,7 @@ class Publisher:
         composed_s = []
         start = time.perf_counter()
         for item in items:
-            self.state.origin(item.frame)
+            self.state.manifest.origin(item.frame)
             pace = self._cameras[item.frame.camera].detections  # read once: another thread may replace it
             if pace is None or pace.ready(item.now_s):
                 queued.append(self._outgoing(topics.DETECTIONS, item.frame, self._composer.detections(item)))
@@ -180,8 +182,8 @@ class Publisher:
         frame, camera = item.frame, self._cameras[item.frame.camera]
         self._best.update(frame, item.tracks)
         if item.definitions is not None:
-            self._define(item, item.definitions)
-        self._report(item)
+            self.events.define(item, item.definitions)
+        self.events.report(item)
         for summary in self._consolidation.update(item):
             self._send_track(summary, frame)
         camera.last = item
@@ -196,41 +198,11 @@ class Publisher:
     def conclude(self, item: Analysed) -> None:
         """Publish what became certain after a camera's last frame; the frame itself was published before."""
         camera = self._cameras[item.frame.camera]
-        self._report(item)
+        self.events.report(item)
         self._consolidation.conclude(item)
         camera.last = item
         self.state.analysed(item)
         self._concluded(item)
-
-    def _report(self, item: Analysed) -> None:
-        """Give the outbox a frame's events, the counters of the day that they change, and alerts."""
-        camera, at_us = item.frame.camera, item.frame.captured_ns // 1000
-        events = [
-            self._composer.event(happening, item, self._best.send(happening, camera))
-            for happening in item.report.happenings
-        ]
-        rows = self.days.get(camera, NO_DAYS).count(events, at_us)
-        if events or rows:
-            self._outbox.add_all(events, rows)
-        if self.alerting is not None:
-            self.alerting.frame(item, events)
-
-    def _define(self, item: Analysed, definitions: Definitions) -> None:
-        """Have the counters of the day begin anew where this frame's definitions are new."""
-        days = self.days.get(item.frame.camera)
-        if days is not None:
-            self._outbox.add_all([], days.define(definitions, item.frame.captured_ns // 1000))
-
-    def happened(self, event: messages.Event) -> messages.Event:
-        """Send an event that did not come from a frame's analysis. Any thread may call this.
-
-        Returns:
-            The event with its number and id.
-        """
-        event = self._outbox.add(event)
-        if self.alerting is not None:
-            self.alerting.happened(event)
-        return event
 
     def _send_track(self, summary: Summary, frame: Frame) -> None:
         """Send a finished track, with the best view of it, if that was not sent yet."""
@@ -262,7 +234,7 @@ class Publisher:
     def serve(self, config: EdgeConfig) -> None:
         """Make thumbnails on demand where the configuration says so, and have viewers say who looks."""
         self.interests.configure(config)
-        self.state.hears(interest=self.interests.wanted)
+        self.state.manifest.hears(interest=self.interests.wanted)
 
     def encode(self) -> None:
         """Encode thumbnails until no frame follows, then end `send`; runs in a thread of its own."""

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_node import intake
 from edge_node import pipeline as module
 from edge_node.analytics.watch import Analysed, Watch, update_all
 from edge_node.capture.camera import capture as real_capture
@@ -141,7 +142,7 @@ def test_a_crossing_in_a_film_s_last_moments_is_published_when_the_film_ends(
             box = np.array([[x - 10, 30, x + 10, 70]], np.float32)
             return Detections(box, np.full(1, 0.9, np.float32), np.zeros(1, np.int32))
 
-    monkeypatch.setattr(module, "capture", capture)
+    monkeypatch.setattr(intake, "capture", capture)
     lines = {"middle": LineDefinition(points=((0.5, 1.0), (0.5, 0.0)), band=0.01)}
     pipeline, _, publisher, *_ = make(
         {"a": CameraSettings(source="x.avi", pace="fast", lines=lines)}, Walker()
@@ -168,7 +169,7 @@ def test_a_pause_closes_the_stays_of_a_camera_that_gives_no_more_frames(
             box = np.array([[40, 30, 60, 70]], np.float32)
             return Detections(box, np.full(1, 0.9, np.float32), np.zeros(1, np.int32))
 
-    monkeypatch.setattr(module, "capture", capture)
+    monkeypatch.setattr(intake, "capture", capture)
     zones = {"all": ZoneDefinition(polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))}
     camera = CameraSettings(source="x.avi", pace="fast", zones=zones)
     pipeline, _, publisher, *_ = make({"a": camera}, Standing())
@@ -322,7 +323,7 @@ def live(monkeypatch: pytest.MonkeyPatch, release: threading.Event, count: int) 
             yield Frame(camera, seq, 0, seq * 10**7, np.zeros((48, 64, 3), np.uint8))
         release.wait(20)
 
-    monkeypatch.setattr(module, "capture", capture)
+    monkeypatch.setattr(intake, "capture", capture)
 
 
 def test_a_live_camera_keeps_its_newest_frame_and_counts_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,7 +352,7 @@ def test_a_camera_that_came_to_its_end_does_not_make_the_node_ill(
         if camera == "endless":
             release.wait(20)
 
-    monkeypatch.setattr(module, "capture", capture)
+    monkeypatch.setattr(intake, "capture", capture)
     cameras = {name: CameraSettings(source=video, pace="fast") for name in ("short", "endless")}
     detector = StandInDetector()
     pipeline, *_ = make(cameras, detector)
@@ -373,7 +374,7 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
         def filmed(*given: Any, **also: Any) -> Iterator[Frame]:
             return (dataclasses.replace(frame, clock="arrival") for frame in real_capture(*given, **also))
 
-        monkeypatch.setattr(module, "capture", filmed)
+        monkeypatch.setattr(intake, "capture", filmed)
     detector = StandInDetector()
     pipeline, stop, publisher, live, _ = make({"a": CameraSettings(source=video, loop=True)}, detector)
     said: list[tuple[str, ...]] = []
@@ -492,7 +493,7 @@ def test_pictures_that_the_gpu_decodes_go_through_the_pipeline_without_being_cop
 ) -> None:
     gpu, copier = FakeDecoder(), HostCopier(encodes=True)
     gpu.copier = copier
-    monkeypatch.setattr(module, "decoder_for", lambda _lent: gpu)
+    monkeypatch.setattr(intake, "decoder_for", lambda _lent: gpu)
     detector = StandInDetector()
     pipeline, _, publisher, *_ = make({"a": CameraSettings(source=video, pace="fast")}, detector)
     pipeline.start()

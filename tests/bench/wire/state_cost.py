@@ -18,7 +18,7 @@ from edge_node.analytics.paused import NOTHING
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.publish.compose import Composer
-from edge_node.publish.state import NodeState
+from edge_node.publish.state.node import NodeState
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.settings import convert

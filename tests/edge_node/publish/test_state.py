@@ -17,10 +17,11 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.days.book import DayBook
 from edge_node.frames import Frame
 from edge_node.pictures import Decoding
-from edge_node.publish.again import AGAIN_S
-from edge_node.publish.camera_state import COUNT_S, DRAINED_S, IDLE_S, ZONE_REFRESH_S
 from edge_node.publish.compose import Composer
-from edge_node.publish.state import ORIGIN_REFRESH_S, NodeState
+from edge_node.publish.state.again import AGAIN_S
+from edge_node.publish.state.camera import COUNT_S, DRAINED_S, IDLE_S, ZONE_REFRESH_S
+from edge_node.publish.state.manifest import ORIGIN_REFRESH_S
+from edge_node.publish.state.node import NodeState
 from shared import limits
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
@@ -206,7 +207,7 @@ def test_the_counters_of_the_day_are_said_with_every_zone_and_begin_anew_also_wi
         street.count([came], now)
         said.saw(NUMBERS)
         assert days() == [("all", since, 2)]
-        monkeypatch.setattr("edge_node.publish.camera_state.now_us", lambda: tomorrow + 1)
+        monkeypatch.setattr("edge_node.publish.state.camera.now_us", lambda: tomorrow + 1)
         said.attend()
         said.attend(IDLE_S / 2)
         assert days() == []
@@ -399,12 +400,13 @@ def test_counters_say_since_when_they_count(broker: Mosquitto) -> None:
 
 def test_an_engine_that_takes_over_is_said_once(broker: Mosquitto) -> None:
     with saying(broker, "engine") as said:
-        said.state.runs_with(MODEL, "another", "cpu")
+        said.state.manifest.runs_with(MODEL, "another", "cpu")
         assert said.since() == [], "the node has not announced itself yet"
         said.announce()
         said.since()
         for backend in ("a backend", "tensorrt 10.3", "tensorrt 10.3"):
-            said.state.runs_with(MODEL, backend, "a GPU" if backend.startswith("tensorrt") else "cpu")
+            device = "a GPU" if backend.startswith("tensorrt") else "cpu"
+            said.state.manifest.runs_with(MODEL, backend, device)
         ((name, payload),) = said.since()
     info = messages.decode(messages.NodeInfo, payload)
     assert (name, info.backend, info.device) == ("info", "tensorrt 10.3", "a GPU")
@@ -416,8 +418,8 @@ def test_a_new_name_for_people_is_said_once(broker: Mosquitto) -> None:
         said.since()
         street = dataclasses.replace(said.config.cameras["street"], name="Die Straße")
         renamed = dataclasses.replace(said.config, node_name="Laden", cameras={"street": street})
-        said.state.rename(renamed)
-        said.state.rename(renamed)
+        said.state.manifest.rename(renamed)
+        said.state.manifest.rename(renamed)
         [(row, payload)] = said.since()
         info = messages.decode(messages.NodeInfo, payload)
         assert (row, info.name, info.cameras[0].name) == ("info", "Laden", "Die Straße")
@@ -491,19 +493,19 @@ def test_a_zone_that_is_gone_has_its_numbers_cleared(broker: Mosquitto) -> None:
 
 def test_another_clock_or_reader_is_another_manifest_at_most_once_a_second(broker: Mosquitto) -> None:
     with saying(broker, "origin") as said:
-        said.state.origin(frame("early"))
+        said.state.manifest.origin(frame("early"))
         assert names(said.since()) == [], "the node has not announced itself yet"
         said.announce()
         said.since()
         said.now_s += ORIGIN_REFRESH_S
         for reader in ("a", "a", "b"):
-            said.state.origin(frame(reader))
+            said.state.manifest.origin(frame(reader))
         seen = said.since()
         assert names(seen) == ["info"]
         about = messages.decode(messages.NodeInfo, seen[0][1]).cameras[0]
         assert (about.reader, about.decoder, about.decoder_reason) == ("a", "cpu", None)
         said.now_s += ORIGIN_REFRESH_S
-        said.state.origin(dataclasses.replace(frame("b"), decoding=Decoding("cpu", "x" * 2000)))
+        said.state.manifest.origin(dataclasses.replace(frame("b"), decoding=Decoding("cpu", "x" * 2000)))
         seen = said.since()
         assert names(seen) == ["info"]
         why = messages.decode(messages.NodeInfo, seen[0][1]).cameras[0].decoder_reason
