@@ -90,7 +90,7 @@ def test_a_view_can_be_right_as_it_is(viewer: ViewerProcess, edge: CalendarEdge,
     expect(button(page, "Put the zones back")).to_be_hidden()  # nobody knows how far it has moved
     button(page, "This view is right").click()
     said = re.compile("The node takes this view for the right one|The picture is right again")
-    expect(page.locator(".solo .mended")).to_have_text(said)  # the node's news may come before its answer
+    expect(page.locator(".solo .answered")).to_have_text(said)  # the node's news may come before its answer
     assert edge.accepted == ("yard",)
 
 

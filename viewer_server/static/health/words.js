@@ -1,16 +1,12 @@
-// What is wrong with a camera's picture, and why a zone counts nothing, in words.
+// What is wrong with a camera's picture, in sentences.
 
 /** @import { CameraProblem, Health } from "../../wire" */
 
 import { time } from "../common/format.js";
+import { short } from "./short.js";
 
 /** @typedef {CameraProblem["problem"]} Problem */
 
-/** Two or three words each, for a mark. @type {Record<string, string>} */
-const SHORT = {
-  covered: "covered or dark", out_of_focus: "out of focus", moved: "moved", frozen: "frozen picture", washed_out: "washed out",
-  wrong_colours: "wrong colours", low_rate: "too few pictures", schedule: "off schedule",
-};
 /** @type {Record<string, string>} */
 const SAYS = {
   covered: "Something covers the camera, or it is dark", out_of_focus: "The picture is out of focus", moved: "The camera has been moved",
@@ -20,12 +16,6 @@ const SAYS = {
 const DAY_MS = 86_400_000;
 const date = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-
-/**
- * A problem, or another reason for a pause, in a few words. What only newer nodes know is shown by its name.
- * @param {string} reason
- */
-export const short = (reason) => SHORT[reason] ?? reason.replaceAll("_", " ");
 
 /**
  * A moment of today as time of day, another with its date.

@@ -7,7 +7,6 @@
  */
 
 import { button, element, messageOf } from "../common/dom.js";
-import { accept } from "../health/notice.js";
 import { showIgnored } from "./ignored.js";
 import { toggles } from "./options.js";
 
@@ -48,7 +47,7 @@ export class CameraPage {
       this.close();
       this.tile = tile;
       tile.root.classList.add("solo");
-      tile.health.onback = () => this.#putBack(tile);
+      tile.onback = () => this.#putBack(tile);
       tile.onpick = (object) => object && this.#select(object.track_id);
       this.#showTools(tile);
       this.refresh();
@@ -63,9 +62,8 @@ export class CameraPage {
     this.#editor?.close();
     this.#resume();
     tile.root.classList.remove("solo");
-    tile.suspects.forget();
-    tile.health.forget();
-    tile.health.onback = undefined;
+    tile.notices.forget();
+    tile.onback = undefined;
     tile.tools.replaceChildren();
     tile.onpick = undefined;
     this.tile = null;
@@ -139,16 +137,13 @@ export class CameraPage {
    * @param {Tile} tile
    */
   async #putBack(tile) {
-    const { shift } = tile.health;
+    const { shift } = tile.notices;
     if (!shift || !tile.zones) return;
-    const [{ putBack }] = await Promise.all([import("../health/back.js"), this.#load(tile)]);
+    const [{ putBack }, { accept }] = await Promise.all([import("../health/back.js"), import("../notices/health.js"), this.#load(tile)]);
     if (tile !== this.tile || !tile.zones) return;
     this.edit();
     this.#editor?.propose(putBack(tile.zones, shift, tile.aspect), "Here they would be on the new view. Drag what is not right, then save: " +
-      "the node then takes this view for the right one.", async () => {
-      await accept(tile);
-      return "The node takes this view for the right one.";
-    });
+      "the node then takes this view for the right one.", () => accept(tile));
   }
 
   /** @param {Tile} tile @param {string} said */

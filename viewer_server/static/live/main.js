@@ -2,6 +2,7 @@
 
 /**
  * @import { About, FrameHeader, Kind, Message, Messages } from "../../page"
+ * @import { ModeBar } from "../schedules/mode.js"
  * @import { KnownNode } from "./status.js"
  * @typedef {{[T in keyof Messages]: (message: Messages[T]) => void}} Handlers
  */
@@ -11,7 +12,6 @@ import { byId } from "../common/dom.js";
 import { Fleet } from "../common/fleet.js";
 import { called, isolated, learnZones, retell } from "../common/names.js";
 import { own } from "../common/own.js";
-import { ModeBar } from "../schedules/mode.js";
 import { CameraPage } from "./camera.js";
 import { Connection } from "./connection.js";
 import { EventFeed } from "./events.js";
@@ -44,7 +44,8 @@ class LivePage {
   #fleet = new Fleet(byId("pager"), () => this.#arrange());
   #arranging = 0;
   #zones = new ZonePanel();
-  #modes = new ModeBar(byId("modes"));
+  /** @type {ModeBar | undefined} */
+  #modes; // loaded with the first node that has modes
   #events = new EventFeed();
   #camera = new CameraPage((node) => this.#nodes.get(node)?.info?.model.classes ?? []);
   /** @type {About} */
@@ -73,7 +74,7 @@ class LivePage {
     rules: () => {}, // pages of their own show them
     camera_status: (m) => this.#cameraStatus(m),
     health: (m) => {
-      this.#tiles.get(keyOf(m.node, m.camera))?.health.set(m.message);
+      this.#tiles.get(keyOf(m.node, m.camera))?.notices.setHealth(m.message);
     },
     zones: (m) => this.#zonesMessage(m),
     suspects: (m) => this.#suspectsMessage(m),
@@ -204,10 +205,15 @@ class LivePage {
   }
 
   /** Shows the modes of the nodes that have cameras on this page. */
-  #showModes() {
-    this.#modes.show(new Map([...this.#nodes].flatMap(([name, { status, calendar, mode }]) =>
+  async #showModes() {
+    const found = () => new Map([...this.#nodes].flatMap(([name, { status, calendar, mode }]) =>
       (calendar && mode && Object.keys(calendar.modes).length
-        ? [/** @type {const} */ ([name, { online: status?.status === "online", calendar, mode }])] : []))));
+        ? [/** @type {const} */ ([name, { online: status?.status === "online", calendar, mode }])] : [])));
+    if (!this.#modes && found().size) {
+      const { ModeBar: Made } = await import("../schedules/mode.js");
+      this.#modes ??= new Made(byId("modes"));
+    }
+    this.#modes?.show(found());
   }
 
   /** Brings up to date what says names in a sentence. */
@@ -250,7 +256,7 @@ class LivePage {
 
   /** @param {Messages["suspects"]} message */
   #suspectsMessage({ node, camera, message: found }) {
-    this.#tiles.get(keyOf(node, camera))?.suspects.set(found?.suspects ?? []);
+    this.#tiles.get(keyOf(node, camera))?.notices.setSuspects(found?.suspects ?? []);
   }
 
   /** @param {string} node @param {string} camera */

@@ -9,16 +9,14 @@
 import { context2d, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { called, label } from "../common/names.js";
-import { HealthNotice } from "../health/notice.js";
+import { Notices } from "../notices/notices.js";
 import { draw } from "./draw.js";
+import { Facts } from "./facts.js";
 import { LookLog } from "./looks.js";
 import { show } from "./options.js";
-import { SuspectNotice } from "./suspects.js";
 import { TrackLog } from "./tracks.js";
 
 const STALE_MS = 1000; // a frame that the server received longer ago is not drawn
-const FPS_OVER_MS = 3000;
-const BELIEVABLE_AGE_MS = 60_000;
 const GROUND_WIDTH = 960; // of what is drawn where a camera gives no pictures, pixels at most
 
 /**
@@ -53,14 +51,7 @@ export class Tile {
   #fresh = true; // the first frame of a connection is drawn however old it is
   #paused = false;
   #blind = false; // whether the camera gives no pictures
-  /** @type {number[]} */
-  #drawn = []; // when each frame of the last seconds was drawn, for the frame rate
-  #seenSince = 0; // since when the tile is on the screen: frames come only then
-  /** @type {number[]} */
-  #ages = [];
-  #facts = {
-    objects: element("dd"), fps: element("dd"), age: element("dd"), analysed: element("dd"), drops: element("dd"), seen: element("dd"),
-  };
+  #facts;
   #state = element("span", { class: "state" });
   #notice = element("p", { class: "notice alone" }, "Waiting for the first picture");
 
@@ -76,6 +67,8 @@ export class Tile {
   hidesZones = false; // while they are edited
   /** @type {((object: DetectedObject | null) => void) | undefined} */
   onpick = undefined; // called with the object that was clicked
+  /** @type {(() => void) | undefined} */
+  onback = undefined; // called when the zones are to be put back where the view was
   /** @type {Version | undefined} */
   zones = undefined;
   /** @type {CameraStatus | undefined} */
@@ -104,34 +97,26 @@ export class Tile {
     this.camera = camera;
     this.clock = clock;
     this.done = done;
-    this.suspects = new SuspectNotice(this, linkTo(node, camera));
-    this.health = new HealthNotice(this, linkTo(node, camera));
+    this.notices = new Notices(this, linkTo(node, camera));
+    this.#facts = new Facts(clock);
     this.root = this.#build();
     new ResizeObserver(() => this.#resize()).observe(this.#canvas);
   }
 
   /** @returns {HTMLElement} */
   #build() {
-    const { objects, fps, age, analysed, drops, seen } = this.#facts;
-    /** @param {string} name @param {HTMLElement} value */
-    const fact = (name, value, more = "", title = "") =>
-      element("div", { class: more, title: title || undefined }, element("dt", {}, name), value);
-    const dropped = "Frames of this run that the node did not report: replaced by a newer one, held back by a rate, or not taken " +
-      "by the connection. Lost on the way: reported by the node, and not received by the viewer";
     this.#canvas.addEventListener("click", (event) => this.onpick?.(this.objectAt(event)));
     return element(
       "article",
       { class: "tile", "data-node": this.node, "data-camera": this.camera },
       element("header", {},
         element("h2", {}, element("a", { href: linkTo(this.node, this.camera) }, label(this.node, this.camera))),
-        element("span", { class: "quiet" }, label(this.node)), this.health.mark, this.#state),
+        element("span", { class: "quiet" }, label(this.node)), this.notices.mark, this.#state),
       this.stage,
-      this.health.root,
-      this.suspects.root,
+      this.notices.root,
       this.tools,
       element("div", { class: "foot" },
-        element("dl", {}, fact("Objects", objects), fact("Pictures", fps), fact("Age", age),
-          fact("Analysed", analysed, "more"), fact("Dropped", drops, "more", dropped), fact("Last seen", seen, "more")),
+        this.#facts.root,
         element("a", { class: "button", href: linkTo(this.node, this.camera, "line") }, "Draw a counting line")),
     );
   }
@@ -182,12 +167,7 @@ export class Tile {
     if (first) this.refresh();
     this.stage.style.setProperty("--ratio", String(bitmap.width / bitmap.height));
     this.repaint();
-    const now = this.clock.now();
-    if (now - header.picture.received_us / 1000 > STALE_MS) return; // an old frame says nothing about now
-    this.#drawn.push(now);
-    if (this.#drawn.length === 1) this.refresh();
-    this.#ages.push(now - header.detections.captured_us / 1000);
-    if (this.#ages.length > 15) this.#ages.shift();
+    if (this.#facts.note(header)) this.refresh();
   }
 
   /** Draws the frame again: it is new, or something over it has changed. */
@@ -230,7 +210,7 @@ export class Tile {
   /** Draws the next frame however old it is: after a reconnect there is none newer. */
   reconnected() {
     this.#fresh = true;
-    this.suspects.set([]); // those that are still there follow
+    this.notices.setSuspects([]); // those that are still there follow
   }
 
   /**
@@ -293,20 +273,12 @@ export class Tile {
   /** Brings the words and numbers around the picture up to date; called once a second. */
   refresh() {
     const now = this.clock.now();
-    while (this.#drawn.length && now - this.#drawn[0] > FPS_OVER_MS) this.#drawn.shift();
-    if (this.stage.dataset.seen !== "true") this.#seenSince = now;
-    const over = Math.min(FPS_OVER_MS, Math.max(1000, now - this.#seenSince));
-    const quiet = this.#shown !== null && this.#drawn.length === 0 && !this.#paused && over === FPS_OVER_MS;
+    const quiet = this.#facts.isQuiet(now, this.stage.dataset.seen === "true") && this.#shown !== null && !this.#paused;
     this.#refreshState();
     this.#refreshNotice(quiet, now);
     const count = this.detections?.objects.length ?? 0;
-    this.#facts.fps.textContent = this.#shown ? `${((this.#drawn.length * 1000) / over).toFixed(1)} per s` : "–";
-    // What was in the picture when the node or the camera went away says nothing about now.
-    this.#facts.objects.textContent = this.#shown && this.isLive ? String(count) : "–";
-    this.#refreshAge(quiet || this.#paused);
-    this.#refreshMore();
-    this.suspects.refresh();
-    this.health.refresh(now);
+    this.#facts.refresh(this.#shown?.header, this.isLive, quiet || this.#paused, this.metrics);
+    this.notices.refresh(now);
     const about = this.#shown ? `${count} objects in the last picture` : "no picture yet";
     const name = called(this.node, this.camera);
     this.root.setAttribute("aria-label", `Camera ${name}`);
@@ -349,31 +321,5 @@ export class Tile {
     if (this.#blind && !quiet) return "No pictures: this camera sends only what it has detected";
     if (!quiet && picture.matched === false) return "The boxes may be of another frame: this picture does not say which one it shows";
     return quiet ? `No new picture for ${duration((now - picture.received_us / 1000) / 1000)}` : "";
-  }
-
-  /** @param {boolean} unknown */
-  #refreshAge(unknown) {
-    const sorted = [...this.#ages].sort((a, b) => a - b);
-    const age = sorted.at(sorted.length >> 1);
-    const believable = age !== undefined && age > -500 && age < BELIEVABLE_AGE_MS;
-    this.#facts.age.textContent = unknown || !believable ? "–" : `${Math.max(0, Math.round(age))} ms`;
-    this.#facts.age.parentElement?.setAttribute("title", believable || age === undefined
-      ? "From the camera to this screen. This browser's clock is corrected by " +
-        `${Math.round(this.clock.offset)} ms to the viewer's (measured); the node's clock is assumed to agree with it.`
-      : "The frame's capture time does not fit the viewer's clock: a recording, or clocks that disagree.");
-  }
-
-  #refreshMore() {
-    const { analysed, drops, seen } = this.#facts;
-    analysed.textContent = this.metrics ? `${this.metrics.fps_out.toFixed(1)} of ${this.metrics.fps_in.toFixed(1)} per s` : "–";
-    if (!this.#shown) {
-      drops.textContent = seen.textContent = "–";
-      return;
-    }
-    const { picture, detections: { seq, dropped }, lost } = this.#shown.header;
-    const share = dropped / (seq + 1);
-    const byNode = `${dropped} (${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %)`;
-    drops.textContent = byNode + (lost ? `, ${lost} lost on the way` : "");
-    seen.textContent = time(picture.received_us / 1000);
   }
 }

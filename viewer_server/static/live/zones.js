@@ -13,8 +13,8 @@ import { duration } from "../common/format.js";
 import { label } from "../common/names.js";
 import { own } from "../common/own.js";
 import { nextOf } from "../common/sorted.js";
-import { short } from "../health/words.js";
-import { clockTime } from "../schedules/words.js";
+import { short } from "../health/short.js";
+import { clockTime } from "../schedules/times.js";
 
 export class ZonePanel {
   /** @type {string | null} */

@@ -5,44 +5,36 @@
  * @import { Suspect } from "../../wire"
  */
 
-import { button, context2d, element, messageOf } from "../common/dom.js";
+import { button, context2d, element } from "../common/dom.js";
 import { duration } from "../common/format.js";
 import { askInPlace, Refusal } from "../common/rest.js";
 import { save } from "../edit/versions.js";
+import { Notice } from "./notice.js";
 
 const SIDE = 130; // of the picture, CSS pixels
 const AROUND = 0.5; // how much of the picture around the box is shown, in sides of the box
 const PATIENCE_MS = 3000; // for the message with the version that somebody else saved
 const LOOK_MS = 100;
-const PAUSE_MS = 700; // so that a double click does not answer the next question, too
 
-export class SuspectNotice {
+export class SuspectNotice extends Notice {
   /** @type {Suspect[]} */
   #suspects = [];
   /** @type {Set<string>} */
   #answered = new Set(); // the node has been told, and its next message leaves them out
-  #picture = element("div", { class: "shots" });
-  #link;
-  #text = element("p");
-  #more = element("p", { class: "quiet" });
-  #said = element("p", { class: "answered", role: "status", tabindex: -1 });
-  #buttons = {
-    ignore: button("Ignore here", () => this.#answer((one) => this.#ignore(one))),
-    real: button("It is real", () => this.#answer((one) => this.#dismiss(one))),
-  };
-  #question = element("div", { class: "question", role: "group", "aria-label": "Something that never moves" }, this.#picture,
-    element("div", {}, this.#text, this.#more, element("div", { class: "bar" }, ...Object.values(this.#buttons))));
-  root;
+  #picture;
 
   /**
    * @param {AskedCamera} tile
    * @param {string} link The address of the camera's page, where the question is asked.
    */
   constructor(tile, link) {
+    const picture = element("div", { class: "shots" });
+    super("Something that never moves", link, [
+      button("Ignore here", () => this.#settle((one) => this.#ignore(one))),
+      button("It is real", () => this.#settle((one) => this.#dismiss(one))),
+    ], picture);
+    this.#picture = picture;
     this.tile = tile;
-    this.#link = element("a", { href: link });
-    this.root = element("div", { class: "asks" }, element("p", { class: "brief" }, this.#link), this.#question, this.#said);
-    this.refresh();
   }
 
   /** @param {Suspect[]} suspects */
@@ -72,16 +64,15 @@ export class SuspectNotice {
   refresh() {
     const open = this.#open;
     const [one] = open;
-    this.root.hidden = (!one && !this.#said.textContent) || this.tile.hidesZones; // an editor has the definitions
-    this.#question.hidden = !one;
-    if (!one) return this.#link.replaceChildren();
     const what = open.length === 1 ? "Something here never moves" : `${open.length} things here never move`;
-    this.#link.textContent = `${what}: ${[...new Set(open.map((each) => each.label))].slice(0, 3).join(", ")}?`;
+    const labels = [...new Set(open.map((each) => each.label))].slice(0, 3).join(", ");
+    this.ask(one ? `${what}: ${labels}?` : "", !this.tile.hidesZones); // an editor has the definitions
+    if (!one) return;
     const { label, since_us: since, last_us: last, seen_share: share, score } = one;
-    this.#text.textContent =
+    this.text.textContent =
       `Something that never moves: ${label}, for ${duration((last - since) / 1e6)}. Never report it here?`;
     const others = open.length === 1 ? "" : ` One of ${open.length}.`;
-    this.#more.textContent = `Found in ${Math.round(share * 100)} % of the pictures, score ${Math.round(score * 100)} %.${others}`;
+    this.more.textContent = `Found in ${Math.round(share * 100)} % of the pictures, score ${Math.round(score * 100)} %.${others}`;
     this.#refreshPicture(one.box, label);
   }
 
@@ -104,35 +95,14 @@ export class SuspectNotice {
   }
 
   /** @param {(suspect: Suspect) => Promise<string>} act Returns what is said when it is done. */
-  async #answer(act) {
+  async #settle(act) {
     const [one] = this.#open;
     if (!one) return;
-    this.#setBusy(true);
-    try {
-      this.#said.textContent = await act(one);
-      this.#said.removeAttribute("data-state");
+    await this.answer(async () => {
+      const said = await act(one);
       this.#answered.add(one.id);
-    } catch (error) {
-      this.#said.textContent = `Not done: ${messageOf(error)}`;
-      this.#said.dataset.state = "bad";
-    }
-    this.refresh();
-    const isHere = document.activeElement === document.body; // a button that is disabled loses the focus
-    if (isHere && this.#question.hidden) this.#said.focus({ preventScroll: true });
-    await pause(PAUSE_MS);
-    this.#setBusy(false);
-    if (isHere && document.activeElement === document.body) this.#buttons.ignore.focus({ preventScroll: true });
-  }
-
-  /** Takes back what was said of the last answer. */
-  forget() {
-    this.#said.textContent = "";
-    this.refresh();
-  }
-
-  /** @param {boolean} busy */
-  #setBusy(busy) {
-    for (const one of Object.values(this.#buttons)) one.disabled = busy;
+      return said;
+    });
   }
 
   /** @param {Suspect} suspect */

@@ -9,7 +9,7 @@ import { byId, element, messageOf } from "../common/dom.js";
 import { duration } from "../common/format.js";
 import { named } from "../common/names.js";
 import { address, ask, keepUp } from "../common/rest.js";
-import { short } from "../health/words.js";
+import { short } from "../health/short.js";
 import { moment } from "./axes.js";
 import { CameraFinder } from "./cameras.js";
 import { FlowChart, LevelChart, sum } from "./charts.js";

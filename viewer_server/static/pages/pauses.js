@@ -9,7 +9,7 @@
 
 import { svg } from "../common/dom.js";
 import { duration } from "../common/format.js";
-import { short } from "../health/words.js";
+import { short } from "../health/short.js";
 
 const LABEL_PX = 6.2; // a letter's width, roughly
 const NARROW_PX = 2; // narrower bands are widened, so that they are seen

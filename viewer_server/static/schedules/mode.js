@@ -8,7 +8,8 @@
 import { button, element, messageOf } from "../common/dom.js";
 import { called, isolated, label } from "../common/names.js";
 import { askInPlace } from "../common/rest.js";
-import { calledOf, clockTime } from "./words.js";
+import { clockTime } from "./times.js";
+import { calledOf } from "./words.js";
 
 const FEW = 4; // more modes are a list
 

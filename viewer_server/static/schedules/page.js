@@ -12,7 +12,8 @@ import { Pager } from "../common/pager.js";
 import { askInPlace, keepUp } from "../common/rest.js";
 import { Editor } from "./editor.js";
 import { NodeModes } from "./mode.js";
-import { calledOf, clockTime, stateOf, weekOf } from "./words.js";
+import { clockTime } from "./times.js";
+import { calledOf, stateOf, weekOf } from "./words.js";
 
 const EVERY_MS = 3000;
 const ON_A_PAGE = 25;

@@ -9,7 +9,8 @@ import { element, messageOf } from "../common/dom.js";
 import { isolated } from "../common/names.js";
 import { own } from "../common/own.js";
 import { askInPlace } from "../common/rest.js";
-import { calledOf, clockTime, dayName } from "./words.js";
+import { clockTime, dayName } from "./times.js";
+import { calledOf } from "./words.js";
 
 const PAUSE_MS = 400; // after the last change
 const DAYS = 7;
