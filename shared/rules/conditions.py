@@ -65,6 +65,7 @@ class Conditions:
         rule.begun[key] = Begun(at_us, cause)
         if rule.restored and key in rule.restored and self.confirming(at_us):
             rule.told.add(key)
+            self._told_before(rule, key, at_us)
         elif rule.definition.schedule is None:  # its cool-down is looked at when the moment has come
             self._due(rule).set((rule, key), max(at_us, rule.since_us) + rule.for_us)
         else:
@@ -84,10 +85,7 @@ class Conditions:
         """Forget a condition."""
         rule.begun.pop(key, None)
         self._due(rule).drop((rule, key))
-        if key in rule.told:
-            rule.told.remove(key)
-            rule.restored.discard(key)
-            self.changes += 1
+        self._untell(rule, key)
 
     def call_off(self, rule: Rule) -> None:
         """Forget all conditions of a rule that is no more."""
@@ -105,7 +103,7 @@ class Conditions:
         if (zone, old) in rule.told:
             rule.told.remove((zone, old))
             rule.told.add((zone, new))
-        elif at < math.inf:
+        if at < math.inf:
             self._seen.set((rule, (zone, new)), at)
 
     def begin_again(self, rule: Rule, at_us: int) -> None:
@@ -120,16 +118,37 @@ class Conditions:
             self.arm(rule, key, at_us)
 
     def arm(self, rule: Rule, key: Key, at_us: int) -> None:
-        """Find out when a condition has lasted for long enough, unless the rule has told of it."""
-        if key in rule.told:
+        """Find out when a condition has lasted for long enough, or when it may be told again."""
+        due, schedule = self._due(rule), rule.definition.schedule
+        if key in rule.told and schedule is None:
             return
-        due, span = self._due(rule), self._holding.at(rule.definition.schedule, at_us)
+        span = self._holding.at(schedule, at_us)
+        if key in rule.told and span.active:
+            due.set((rule, key), math.inf if span.until_us is None else max(at_us + 1, span.until_us))
+            return
+        self._untell(rule, key)
         if span.active:
             due.set((rule, key), self._ready(rule, key, span, at_us))
         elif span.until_us is not None:
             due.set((rule, key), max(at_us + 1, span.until_us))
         else:
             due.drop((rule, key))  # until another calendar or mode comes
+
+    def _untell(self, rule: Rule, key: Key) -> None:
+        """Let a condition be told again."""
+        if key in rule.told:
+            rule.told.remove(key)
+            rule.restored.discard(key)
+            self.changes += 1
+
+    def _told_before(self, rule: Rule, key: Key, at_us: int) -> None:
+        """Look whether what an earlier run has told of was in the span of the schedule that goes on now."""
+        if rule.definition.schedule is None:
+            return
+        since_us = self._holding.at(rule.definition.schedule, at_us).since_us
+        if rule.restored_us is not None and rule.restored_us < since_us:
+            self._untell(rule, key)
+        self.arm(rule, key, at_us)
 
     def advance(self, now_us: int, *, seen: bool) -> None:
         """Let time go on; see `Engine.advance`."""
@@ -176,11 +195,13 @@ class Conditions:
     def _come(self, rule: Rule, key: Key, at_us: int) -> None:
         """Look whether a condition whose moment has come leads to an alert."""
         span = self._holding.at(rule.definition.schedule, at_us)
-        if not span.active or self._ready(rule, key, span, at_us) > at_us:
+        if key in rule.told or not span.active or self._ready(rule, key, span, at_us) > at_us:
             self.arm(rule, key, at_us)
             return
         rule.told.add(key)
         self.changes += 1
+        if rule.definition.schedule is not None:
+            self.arm(rule, key, at_us)
         if not self._is_first(rule, at_us, span):
             return
         begun, trigger = rule.begun[key], rule.when.trigger

@@ -43,8 +43,9 @@ class Rule:
 
     Attributes:
         begun: Since when its condition is met, by what it is about.
-        told: The conditions of which it has told, until they end.
+        told: The conditions of which it has told, until they end, or the schedule does.
         restored: Those of which an earlier run has told; they are told of again only if they end between.
+        restored_us: When that run fired last.
         last_us: When it fired last.
         low: The fewest objects in a zone that meet its condition.
         high: The most; below 0 where none do.
@@ -75,6 +76,7 @@ class Rule:
         self._object_us = round(definition.object_cooldown_s * 1e6)
         known = saved if saved is not None and saved.condition == self.condition else None
         self.last_us = known.last_us if known else None
+        self.restored_us = self.last_us
         self.restored: set[Key] = {(one, 0) for one in known.told} if known else set()
         self.begun: dict[Key, Begun] = {}
         self.told: set[Key] = set()
@@ -173,6 +175,7 @@ class Rule:
         self.window = deque((at + by_us for at in self.window), maxlen=self.window.maxlen)
         self.objects = OrderedDict((track, at + by_us) for track, at in self.objects.items())
         self.since_us += by_us if self.since_us else 0
+        self.restored_us = None if self.restored_us is None else self.restored_us + by_us
         if self.last_us is not None:
             self.last_us += by_us
             self._be_quiet()

@@ -41,7 +41,7 @@ class Lasting:
     seen: list[list[int]]
     thing: int = 0
     tracks: list[tuple[int, int]] = field(default_factory=list)
-    told: bool = False
+    told: set[Interval] = field(default_factory=set)  # in which spans of the schedule
     open: bool = True
 
     def track(self, at_us: int) -> int | None:
@@ -72,7 +72,7 @@ class Naive:
         self.day_start, self.zones = day_start, [one for one in zones if self._place(one)]
         self.cooldown, self.own = round(rule.cooldown_s * 1e6), round(rule.object_cooldown_s * 1e6)
         self.last: int | None = None
-        self.known: set[str] = set()  # what a run has been told of by the one before
+        self.known: dict[str, set[Interval]] = {}  # what a run has been told of by the one before, and when
         self.things: dict[tuple[int, int], int] = {}  # when each object was told of, by run and object
         self.first_ids: dict[tuple[int, int], int] = {}  # by run and track: under which id it came
 
@@ -144,15 +144,15 @@ class Naive:
             if run and self.when.trigger != "stay":
                 self._remember(conditions, run, start, starts[run - 1])
             while True:
-                due = [(self._due(one), one) for one in mine if not one.told]
+                due = [(self._due(one), one) for one in mine]
                 at = min((when for when, _ in due), default=FOREVER)
                 if at >= stop + 1:
                     break
                 wanted = found[number] if number < len(found) else None
                 ready = [one for when, one in due if when == at]
                 pick = next((one for one in ready if self._told(one, at) == wanted), ready[0])
-                pick.told = True
                 span = self._span(at)
+                pick.told |= {span} if span else set()
                 if span and self._first(at, span):
                     number, self.last, self.things[run, pick.thing] = number + 1, at, at
                     yield self._told(pick, at)
@@ -167,7 +167,7 @@ class Naive:
             free = self.last + self.cooldown
         if self.when.trigger == "stay" and self.own:
             free = max(free, self.things.get((one.run, one.thing), -FOREVER) + self.own)
-        for since, until in self.active:
+        for since, until in (span for span in self.active if span not in one.told):
             for begin, end in one.seen:
                 at = max(max(begin, since) + lasts, free)
                 if at < until and at <= end:
@@ -177,14 +177,15 @@ class Naive:
     def _remember(self, conditions: list[Lasting], run: int, start: int, before: Interval) -> None:
         """What was told of before a restart is not news if it is found again within two minutes."""
         earlier = [one for one in conditions if one.run == run - 1]
-        known = {one.about for one in earlier if one.told and one.open}
+        told = {one.about: one.told for one in earlier if one.told and one.open}
         if before[1] <= before[0] + CONFIRM_US:  # what the run before had not found again yet
-            known |= self.known - {one.about for one in earlier}
-        self.known = known
-        for about in known:
+            found = {one.about for one in earlier}
+            told |= {about: spans for about, spans in self.known.items() if about not in found}
+        self.known = told
+        for about, spans in told.items():
             first = next((one for one in conditions if one.run == run and one.about == about), None)
             if first and first.seen[0][0] <= start + CONFIRM_US:
-                first.told = True
+                first.told |= spans
 
     def _conditions(self) -> tuple[list[Lasting], list[Interval]]:
         """All conditions, and from when until when frames were seen in each run."""

@@ -193,6 +193,11 @@ CASES: dict[str, tuple[RuleDefinition, STORY, list[float]]] = {
         [crosses(22 * H - 2), crosses(22 * H - 1), crosses(22 * H + 1), crosses(22 * H + 2)],
         [],
     ),
+    "what is still so when the schedule begins anew is told again": (
+        replace(BLIND, schedule="night"),
+        [event("problem_started", 12 * H, problem="covered"), 50 * H],
+        [22 * H + BLIND.when.for_s, 46 * H + BLIND.when.for_s],
+    ),
     # the first
     "the first of the day": (
         replace(ENTERS, first_of="day"),
