@@ -45,10 +45,15 @@ EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "has_touch": True}
 LOOKS = [
-    pytest.param(name, size | {"color_scheme": scheme}, id=f"{name}-{scheme}")
-    for name, size in (("desktop", DESKTOP), ("phone", PHONE))
-    for scheme in ("light", "dark")
+    pytest.param(name, size | {"color_scheme": scheme}, id=f"{name}-{scheme}", marks=marks)
+    for name, size, scheme, marks in (
+        ("desktop", DESKTOP, "light", ()),
+        ("phone", PHONE, "dark", ()),
+        ("desktop", DESKTOP, "dark", pytest.mark.long),
+        ("phone", PHONE, "light", pytest.mark.long),
+    )
 ]
+"""Both sizes and both colour schemes; `make test-long` looks at the other two pairs."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""One short fault, so that the fault tests themselves stay alive while nobody runs them."""
+"""One short fault, so that the fault tests themselves stay alive between two runs of `make faults`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REPO
 
 
-@pytest.mark.timing
+@pytest.mark.long
 @pytest.mark.timeout(100)
 @pytest.mark.usefixtures("people_video")
 def test_a_killed_edge_loses_nothing_and_the_report_says_so(tmp_path: Path) -> None:

@@ -252,7 +252,9 @@ def test_markup_in_names_is_text(
     assert page.locator("#boxes img, #facts img, #classes img").count() == 0
 
 
-@pytest.mark.parametrize(("look", "options"), [(one.id, one.values[1]) for one in LOOKS])
+@pytest.mark.parametrize(
+    ("look", "options"), [pytest.param(one.id, one.values[1], marks=one.marks) for one in LOOKS]
+)
 def test_the_page_is_accessible_and_fits(
     viewer: ViewerProcess, open_page: OpenPage, accessible: CheckPage, artifacts: Path, names: list[str],
     look: str, options: dict[str, Any],

@@ -68,7 +68,8 @@ def clock_over_days(system: System, dice: random.Random) -> Iterator[None]:
 def _wait_for_another(session: str, system: System) -> None:
     def there() -> bool:
         said = system.subscriber.said
-        return said["mode"]["session"] != session and said["camera/side/zone/strip0_4"]["session"] != session
+        names = "mode", "camera/side/zone/strip0_4"
+        return all(said[name]["session"] != session for name in names)
 
     wait_for(there, 30, "mode and zones of a new session")
 

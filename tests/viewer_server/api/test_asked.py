@@ -55,6 +55,20 @@ def viewer(
         yield process
 
 
+@pytest.fixture(scope="module")
+def unasked(
+    broker: Mosquitto, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ViewerProcess, AnsweringEdge]]:
+    """A viewer and a node, for requests that change nothing."""
+    prefix = "unasked/v1"
+    node = AnsweringEdge(broker.url, prefix=prefix)
+    with node:
+        node.begin()
+        with ViewerProcess(broker.url, tmp_path_factory.mktemp("v"), f"mqtt.prefix={prefix}") as process:
+            wait_for_zones(process)
+            yield process, node
+
+
 def wait_for_zones(viewer: ViewerProcess) -> None:
     """Wait until the viewer has the camera's definitions, which can come later than the camera."""
 
@@ -137,14 +151,14 @@ def test_a_refusal_comes_with_the_nodes_reason(viewer: ViewerProcess, edge: Answ
     ],
 )
 def test_what_cannot_be_saved_is_refused_before_the_node_is_asked(
-    viewer: ViewerProcess,
-    edge: AnsweringEdge,
+    unasked: tuple[ViewerProcess, AnsweringEdge],
     path: str,
     body: object,
     headers: dict[str, str],
     status: int,
     reason: str,
 ) -> None:
+    viewer, edge = unasked
     code, answer = post(viewer, body, path, **headers)
     assert code == status
     assert any(part in answer["detail"] for part in reason.split("|"))
@@ -289,8 +303,9 @@ def test_masks_and_filters_are_saved_with_the_zones_and_stay_where_a_client_leav
     ],
 )
 def test_masks_and_filters_that_mean_nothing_are_refused_with_their_key(
-    viewer: ViewerProcess, edge: AnsweringEdge, body: dict[str, object], reason: str
+    unasked: tuple[ViewerProcess, AnsweringEdge], body: dict[str, object], reason: str
 ) -> None:
+    viewer, edge = unasked
     code, answer = post(viewer, BODY | body)
     assert code == 422
     assert any(part in answer["detail"] for part in reason.split("|")), answer["detail"]
@@ -356,8 +371,9 @@ def test_a_picture_goes_to_the_only_node_or_to_the_named_one(own_broker: Any, tm
     ],
 )
 def test_zones_that_nobody_could_pass_on_are_refused(
-    viewer: ViewerProcess, edge: AnsweringEdge, zone: str, says: str
+    unasked: tuple[ViewerProcess, AnsweringEdge], zone: str, says: str
 ) -> None:
+    viewer, edge = unasked
     body = f'{{"version": 1, "lines": {{}}, "zones": {{"z": {zone}}}}}'.encode()
     status, answer = post(viewer, body)
     assert (status, says in answer["detail"]) == (422, True)
