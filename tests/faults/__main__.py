@@ -32,7 +32,7 @@ RECOVERED_WITHIN_S = 5.0
 RECOVERED_WITHIN_STARTS = 1.5
 """On a slow or busy machine, how much longer than the first start a recovery may take instead."""
 NOTICED_WITHIN_S = 20.0
-GIVEN_UP_AFTER_S = 30.0
+GIVEN_UP_AFTER_S = 90.0
 HEAD = (
     "fault",
     "s",

@@ -27,7 +27,7 @@ from tests.faults.kinds.disks import changes_refused, disk_full, viewer_disk_ful
 from tests.faults.model import exchanged
 from tests.faults.network import cable_possible
 from tests.faults.processes import FaultError, Program, wait_for
-from tests.faults.system import Site, System, disk_possible
+from tests.faults.system import START_WITHIN_S, Site, System, disk_possible
 from tests.integrations.postgresql import is_there as postgresql_is_there
 
 Hold = Callable[[System, random.Random], AbstractContextManager[None]]
@@ -146,7 +146,9 @@ def standing_still(*stages: str) -> Hold:
             time.sleep(dice.uniform(0.5, 1.0))
             begin_s = time.time()
             system.edge.start()
-            wait_for(system.flowing_since(begin_s), 30, f"frames flow again after {stage} stood still")
+            wait_for(
+                system.flowing_since(begin_s), START_WITHIN_S, f"frames flow again after {stage} stood still"
+            )
         yield
 
     return hold

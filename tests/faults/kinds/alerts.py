@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.faults.processes import wait_for
-from tests.faults.system import System
+from tests.faults.system import START_WITHIN_S, System
 
 
 @contextmanager
@@ -25,7 +25,11 @@ def receivers_down(system: System, dice: random.Random) -> Iterator[None]:
             victim.kill()
             time.sleep(dice.uniform(0.5, 2.0))
             victim.start()
-            wait_for(system.flowing_since(time.time()), 30, f"events flow after the {victim.name}'s death")
+            wait_for(
+                system.flowing_since(time.time()),
+                START_WITHIN_S,
+                f"events flow after the {victim.name}'s death",
+            )
             receivers.dark.append((killed_s, time.time()))
         yield
     finally:

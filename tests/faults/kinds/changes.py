@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.faults.processes import FaultError, wait_for
-from tests.faults.system import System
+from tests.faults.system import START_WITHIN_S, System
 
 DEATHS = 4
 BURST = 30
@@ -84,7 +84,7 @@ def _wait_for_another(session: str, system: System) -> None:
     def there() -> bool:
         return all(system.subscriber.said[kind]["session"] != session for kind in _KINDS)
 
-    wait_for(there, 30, "calendar, rules and mode of a new session")
+    wait_for(there, START_WITHIN_S, "calendar, rules and mode of a new session")
 
 
 def _content(system: System, kind: str) -> object:

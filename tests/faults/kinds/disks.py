@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from tests.faults.kinds.changes import accepted, refused
 from tests.faults.processes import wait_for
-from tests.faults.system import System
+from tests.faults.system import START_WITHIN_S, System
 
 WAL_BYTES = 150_000
 """The limit on files that stands for a full disk: less than the outbox's write-ahead log needs."""
@@ -79,7 +79,7 @@ def viewer_disk_full(system: System, dice: random.Random) -> Iterator[None]:  # 
 def changes_refused(system: System, dice: random.Random) -> Iterator[None]:
     """Change calendar, rules and mode while the disk is full, and once it has room again."""
     with disk_full(system, dice):
-        wait_for(system.flowing_since(time.time()), 30, "frames and events flow on a full disk")
+        wait_for(system.flowing_since(time.time()), START_WITHIN_S, "frames and events flow on a full disk")
         refused(system)
         yield
     accepted(system)

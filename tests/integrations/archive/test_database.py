@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from shared.wire.messages import now_us
+from tests.conftest import REPO
 from tests.integrations.archive.system import SCHEMA, check, example, url
 from tests.integrations.postgresql import PostgreSql
 from viewer_server.archive.config import ArchiveSettings, DatabaseSettings
@@ -18,6 +20,7 @@ from viewer_server.archive.rows import Row, row, unpack
 from viewer_server.archive.store import Store
 
 ROOM = 1000
+ALERT = {"rule": "out", "severity": "info", "text": "Way out \0"}
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +182,9 @@ def test_the_views_count_what_happened(db: Connection) -> None:
         ("line_crossed", 5, {"zone": "gate", "direction": "in"}),
         ("line_crossed", 6, {"zone": "gate", "direction": "in"}),
         ("line_crossed", 7, {"zone": "gate", "direction": "out"}),
+        ("alert", 7, {"zone": "gate", "direction": "out", "alert": ALERT}),
+        ("presence_started", 8, {"zone": "path"}),
+        ("problem_started", 9, {"zone": None, "problem": "covered"}),
     ]
     rows = [
         made("n", number, type=kind, occurred_us=at + seconds * 1_000_000, **more)
@@ -194,7 +200,22 @@ def test_the_views_count_what_happened(db: Connection) -> None:
     assert ask("SELECT stays, mean_s, p50_s, longest_s FROM dwell_per_hour") == [(2, 40, 40, 60)]
     per_minute = "SELECT type, n FROM counts_per_minute WHERE zone = 'door' ORDER BY minute, type"
     assert ask(per_minute) == [("zone_entered", 2), ("zone_exited", 1), ("zone_lost", 1)]
-    assert ask("SELECT node, events, newest_boot FROM stored_per_node") == [("n", 7, "b-1")]
+    assert ask("SELECT node, events, newest_boot FROM stored_per_node") == [("n", 10, "b-1")]
+    told = "SELECT zone, event -> 'alert' ->> 'text', event ->> 'problem' FROM events"
+    assert ask(f"{told} WHERE number > 7 ORDER BY number") == [
+        ("gate", "Way out \ufffd", None),
+        ("path", None, None),
+        (None, None, "covered"),
+    ]
+
+
+def test_each_query_of_the_page_runs(db: Connection) -> None:
+    page = (REPO / "docs" / "how-to" / "archive.md").read_text()
+    queries = [one for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) for one in block.split(";")]
+    asked = [one for one in queries if one.strip().startswith("select")]
+    assert len(asked) >= 4
+    for query in asked:
+        db.execute(query.encode())
 
 
 def spoil(server: PostgreSql, *statements: str) -> None:
