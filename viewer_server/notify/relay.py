@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import logging
 import re
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from viewer_server.notify.parcel import Answer, Parcel, check_template, shown
 from viewer_server.notify.post import Done, Job
 from viewer_server.notify.webhook import one_of
 from viewer_server.targets import TargetSettings
+
+log = logging.getLogger("darner.notify")
 
 START_S = 15.0
 """How long the process may take to start, on a machine that has much else to do."""
@@ -64,9 +67,15 @@ class Relay:
                 f"{key}: kind apprise needs the package Apprise; install it: pip install 'darner[alerts]'"
             )
         checked, problem = _run(Job(url=url), START_S)
-        if checked is None:
+        if checked is None and problem:
             raise ConfigError(f"{key}: Apprise cannot be used: {problem}")
-        if not checked.known:
+        if checked is None:  # a viewer that is started again on a busy machine must not stay away
+            log.warning(
+                "%s: Apprise did not say within %g s whether it knows the address; it is used all the same",
+                key,
+                START_S,
+            )
+        elif not checked.known:
             raise ConfigError(
                 f"{key}.url: is no address that Apprise knows; see https://appriseit.com/services/"
             )

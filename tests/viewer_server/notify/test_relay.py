@@ -87,6 +87,14 @@ def test_without_apprise_the_error_says_how_to_install_it(
         Rig(tmp_path, NotifySettings(targets={"mail": TargetSettings(kind="apprise", url="json://x")}))
 
 
+def test_a_machine_that_is_too_busy_to_check_an_address_does_not_keep_the_viewer_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("viewer_server.notify.relay.START_S", 0.01)
+    Rig(tmp_path, NotifySettings(targets={"mail": TargetSettings(kind="apprise", url="json://x")}))
+    assert "did not say within 0.01 s whether it knows the address" in caplog.text
+
+
 def test_no_text_shows_the_address(tmp_path: Path) -> None:
     url = "mailto://guard:pass%2Fword99@127.0.0.1:9/?from=a@example.com&to=b@example.com"
     with running(tmp_path, mail=TargetSettings(kind="apprise", url=url)) as rig:
