@@ -86,5 +86,26 @@ def test_a_zone_comes_and_goes_with_its_entities(site: Site) -> None:
     assert not any("door" in name for name in site.server.states())
 
 
+def test_a_zone_with_another_name_and_fewer_rules_keeps_its_entities_and_no_others(site: Site) -> None:
+    def names() -> dict[str, tuple[str, str]]:
+        found, states = site.server.entities().items(), site.server.states()
+        ids = {
+            key: one["entity_id"] for key, one in found if "everywhere" in key and one["entity_id"] in states
+        }
+        return {key: (name, states[name]["attributes"]["friendly_name"]) for key, name in ids.items()}
+
+    before, was = site.definitions(), names()
+    bare = before["zones"]["everywhere"] | {"name": "Plaza", "presence": None, "crowd": None}
+    site.define(before["zones"] | {"everywhere": bare}, before["lines"])
+    gone = {f"{DEVICE}.zone-everywhere-{rule}" for rule in ("present", "crowded")}
+    wanted = {key: (name, called.replace("Everywhere", "Plaza")) for key, (name, called) in was.items()}
+    wanted = {key: one for key, one in wanted.items() if key not in gone}
+    assert gone < was.keys()
+    wait_until(lambda: names() == wanted, SETTLES_WITHIN_S)
+    site.wait_state("zone-everywhere-count", lambda state: state.isdigit())
+    site.define(before["zones"], before["lines"])
+    wait_until(lambda: names() == was, SETTLES_WITHIN_S)
+
+
 def test_home_assistant_has_nothing_to_complain_about(site: Site) -> None:
     assert site.server.complaints() == []

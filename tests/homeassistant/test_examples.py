@@ -1,4 +1,4 @@
-"""The examples for users, loaded as they would load them: the blueprint runs, and the cards show values."""
+"""The examples for users, loaded as they would load them: the blueprints run, and the cards show values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +17,22 @@ import orjson
 import pytest
 import yaml
 
+from shared.mqtt.address import MqttSettings
+from shared.mqtt.client import Client
 from tests.conftest import REPO, wait_until
 from tests.homeassistant.house.automations import told
-from tests.homeassistant.house.site import SETTLES_WITHIN_S, Site
+from tests.homeassistant.house.recorder import PREFIX
+from tests.homeassistant.house.site import CAMERA, NODE, SETTLES_WITHIN_S, Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 EXAMPLES = REPO / "examples" / "homeassistant"
-BLUEPRINT, DASHBOARD = "darner_crossing.yaml", "dashboard.yaml"
-CROSSING, PICTURE = "event.demo_street_path_crossing", "image.demo_street_last_event"
+DASHBOARD = "dashboard.yaml"
+ALERT, CROSSING = "event.demo_street_alert", "event.demo_street_path_crossing"
+PICTURE, MODE = "image.demo_street_last_event", "select.demo_mode"
+TOLD_S = 5.0
+"""How long after a place is empty the rule of this file may still tell of it."""
 
 
 @contextmanager
@@ -44,28 +51,45 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def blueprint(site: Site) -> str:
-    """The path of the blueprint, imported from its address as the blueprints' page does."""
+@pytest.fixture(scope="module", autouse=True)
+def blueprints(site: Site) -> None:
+    """Every blueprint, imported from its address as the blueprints' page does."""
     with served(EXAMPLES) as address:
-        found = site.server.ask("blueprint/import", url=f"{address}/{BLUEPRINT}")
-    assert found["validation_errors"] is None
-    path = f"darner/{BLUEPRINT}"
-    saved = site.server.ask("blueprint/save", domain="automation", path=path, yaml=found["raw_data"])
-    assert not saved["overrides_existing"]
-    return path
+        for file in EXAMPLES.glob("darner_*.yaml"):
+            found = site.server.ask("blueprint/import", url=f"{address}/{file.name}")
+            assert found["validation_errors"] is None
+            saved = site.server.ask(
+                "blueprint/save", domain="automation", path=f"darner/{file.name}", yaml=found["raw_data"]
+            )
+            assert not saved["overrides_existing"]
+
+
+def use(site: Site, blueprint: str, name: str, inputs: dict[str, Any]) -> None:
+    """Make an automation of a blueprint, and wait until it is at work."""
+    own = f"{blueprint}-{name}"
+    made = {"alias": name, "use_blueprint": {"path": f"darner/{blueprint}.yaml", "input": inputs}}
+    site.server.post(f"/api/config/automation/config/{own}", made)
+
+    def works() -> bool:
+        states = site.server.states().values()
+        return any(one["attributes"].get("id") == own and one["state"] == "on" for one in states)
+
+    wait_until(works, SETTLES_WITHIN_S)
 
 
 def tell(site: Site, blueprint: str, name: str, **inputs: Any) -> None:
-    """Make an automation of the blueprint that tells a script of this name."""
+    """Make an automation of a blueprint that tells a script of this name."""
     said = f"'of': '{name}', 'title': title, 'message': message, 'data': data"
     message = f"{{{{ {{ {said} }} | to_json }}}}"
     write = {"level": "warning", "logger": "triggered", "message": message}
     script = {"alias": name, "sequence": [{"action": "system_log.write", "data": write}]}
     site.server.post(f"/api/config/script/config/{name}", script)
-    given = {"crossing": CROSSING, "picture": PICTURE, "notify": f"script.{name}", "quiet": 0} | inputs
-    use = {"alias": name, "use_blueprint": {"path": blueprint, "input": given}}
-    site.server.post(f"/api/config/automation/config/{name}", use)
+    use(site, blueprint, name, {"picture": PICTURE, "notify": f"script.{name}"} | inputs)
+
+
+def tell_of_crossings(site: Site, name: str, **inputs: Any) -> None:
+    """Make an automation that tells of each crossing."""
+    tell(site, "darner_crossing", name, crossing=CROSSING, quiet=0, **inputs)
 
 
 def messages(site: Site, name: str) -> list[dict[str, Any]]:
@@ -73,10 +97,10 @@ def messages(site: Site, name: str) -> list[dict[str, Any]]:
     return [one for _, one in told(site.server.log) if one["of"] == name]
 
 
-def test_the_blueprint_tells_of_a_crossing_with_its_picture(site: Site, blueprint: str) -> None:
-    tell(site, blueprint, "phone")
-    tell(site, blueprint, "tablet", direction=["in"])
-    tell(site, blueprint, "dogs", labels=["dog"])
+def test_a_crossing_is_told_with_its_picture(site: Site) -> None:
+    tell_of_crossings(site, "phone")
+    tell_of_crossings(site, "tablet", direction=["in"])
+    tell_of_crossings(site, "dogs", labels=["dog"])
     site.scene.people()
     wait_until(lambda: messages(site, "phone") and messages(site, "tablet"), 2 * SETTLES_WITHIN_S)
     assert messages(site, "dogs") == []
@@ -88,15 +112,65 @@ def test_the_blueprint_tells_of_a_crossing_with_its_picture(site: Site, blueprin
     assert picture.startswith(b"\xff\xd8")
 
 
-def test_the_blueprint_says_nothing_of_a_restart(site: Site, blueprint: str) -> None:
-    tell(site, blueprint, "watch")
+def test_an_alert_is_told_in_its_words_with_its_picture(site: Site) -> None:
+    site.scene.people()
+    site.wait_state("zone-everywhere-occupied", "on")
+    rules = site.recorder.last[f"{NODE}/rules"].body
+    assert rules is not None
+    # The last thing that happens: no other event has a picture of its own then.
+    empty = {"trigger": "occupancy", "zones": ["everywhere"], "at_most": 0, "for_s": 3}
+    alone = {"name": "All gone", "when": empty, "text": "Nobody is in {zone}", "picture": "frame"}
+    answer = site.ask("rules.set", version=rules["version"], rules=rules["rules"] | {"alone": alone})
+    assert answer["error"] is None
+    tell(site, "darner_alert", "owner", alert=ALERT, rules=["alone"])
+    tell(site, "darner_alert", "guard", alert=ALERT, severities=["critical"])
+    with Client(MqttSettings(url=site.broker.url), name="pictures") as reader:
+        reader.subscribe(f"{PREFIX}/{NODE}/camera/{CAMERA}/snapshot/+", 1)
+        assert reader.wait_subscribed(10)
+        site.scene.nobody()
+        wait_until(lambda: messages(site, "owner"), 2 * SETTLES_WITHIN_S)
+        [said] = messages(site, "owner")
+        assert (said["title"], said["message"]) == ("demo street: All gone", "Nobody is in everywhere")
+        path = site.server.states()[ALERT]["attributes"]["snapshot"]
+        while (picture := reader.received.get(10)).topic != path:
+            pass
+        assert site.server.picture(said["data"]["image"]) == picture.payload
+    site.scene.people()
+    wait_until(lambda: messages(site, "guard"), 2 * SETTLES_WITHIN_S)
+    assert {one["message"] for one in messages(site, "guard")} == {f"Somebody is on {CAMERA}"}
+    assert len(messages(site, "owner")) == 1
+
+
+def test_nothing_is_told_of_a_restart(site: Site) -> None:
+    tell_of_crossings(site, "watch")
+    tell(site, "darner_alert", "watch", alert=ALERT)
     site.scene.nobody()
-    site.wait_state("zone-everywhere-occupied", "off")
+    site.wait_state("zone-everywhere-present", "off")
+    time.sleep(TOLD_S)
     before = len(messages(site, "watch"))
     for restart in (site.restart_node, site.restart_broker, site.restart_server):
         restart()
         site.wait_state("zone-everywhere-occupied", "off")
     assert len(messages(site, "watch")) == before
+
+
+def test_the_mode_follows_who_is_home(site: Site) -> None:
+    def stand(where: dict[str, str]) -> None:
+        for who, state in where.items():
+            site.server.post(f"/api/states/person.{who}", {"state": state})
+
+    def becomes(wanted: str) -> None:
+        wait_until(lambda: site.server.states()[MODE]["state"] == wanted, SETTLES_WITHIN_S)
+
+    stand({"anna": "home", "ben": "home"})
+    people = ["person.anna", "person.ben"]
+    use(site, "darner_mode", "mode", {"mode": MODE, "people": people, "after": {"seconds": 1}})
+    stand({"anna": "work"})
+    stand({"ben": "not_home"})
+    becomes("away")
+    stand({"ben": "unknown"})
+    stand({"anna": "home"})
+    becomes("home")
 
 
 @contextmanager
