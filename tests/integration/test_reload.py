@@ -135,11 +135,22 @@ def test_what_was_set_over_mqtt_stays_until_the_file_says_something_new(
         node.ask("reload")
         node.heard.listen_until(lambda: node.heard.of(topics.ZONES)[-1].zones.keys() == {"filed"})
         assert node.heard.of(topics.ZONES)[-1].version == 3
+        settings |= {"calendar": {"timezone": "Asia/Tokyo"}}
+        settings["cameras"]["street"]["zones"] = {"third": SQUARE}
+        node.write(settings)
+        file = tmp_path / "zones.json"
+        file.rename(tmp_path / "kept.json")
+        file.mkdir()  # it cannot be written now
+        assert "nothing was changed" in (node.ask("reload").error or "")
+        assert node.heard.names()["calendar"] == 0
+        file.rmdir()
+        assert {"calendar.timezone"} < set(node.ask("reload").result["applied"])
+        node.heard.listen_until(lambda: node.heard.of(topics.ZONES)[-1].zones.keys() == {"third"})
         node.process.terminate()
         assert node.process.wait(15) == 0
     with running(broker, tmp_path, settings, prefix) as node:
         last = node.heard.of(topics.ZONES)[-1]
-        assert (last.version, last.zones.keys()) == (3, {"filed"}), "the same after a restart"
+        assert (last.version, last.zones.keys()) == (4, {"third"}), "the same after a restart"
 
 
 @pytest.mark.parametrize(
