@@ -124,7 +124,7 @@ class Backlog:
         Args:
             events: Boot, number, time of creation (us), camera and payload of each.
             days: The counters of the day that these events have changed.
-            pictures: Topic and JPEG of an alert's picture, by the alert's index; see `Pictures.add`.
+            pictures: Key and JPEG of an alert's picture, by the alert's index; see `Pictures.add`.
 
         Returns:
             The events as rows, with their ids.
@@ -155,9 +155,9 @@ class Backlog:
                 found.append(row)
         return found[:limit]
 
-    def picture(self, path: str) -> bytes | None:
-        """The picture on a topic that an alert here names; None where there is none."""
-        return self.pictures.get(path, self._file.picture)
+    def picture(self, key: str) -> bytes | None:
+        """The picture of an alert that is held here; None where there is none."""
+        return self.pictures.get(key, self._file.picture)
 
     @property
     def last_id(self) -> int:

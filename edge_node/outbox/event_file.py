@@ -150,9 +150,9 @@ class EventFile:
             self._failing = False
         return True
 
-    def picture(self, path: str) -> bytes | None:
-        """The picture on a topic, JPEG; None if there is none, or the file cannot be read."""
-        found = self._query("SELECT jpeg FROM pictures WHERE path = ?", path)
+    def picture(self, key: str) -> bytes | None:
+        """The picture under a key, JPEG; None if there is none, or the file cannot be read."""
+        found = self._query("SELECT jpeg FROM alert_pictures WHERE key = ?", key)
         return bytes(found[0][0]) if found else None
 
     def holds(self, id_: int) -> bool:

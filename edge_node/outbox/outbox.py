@@ -23,7 +23,7 @@ from edge_node.outbox.acknowledgements import Acknowledgements
 from edge_node.outbox.archives import PATIENCE, Archive, Patience
 from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.day_rows import DayRow
-from edge_node.outbox.pictures import Jpeg
+from edge_node.outbox.pictures import Jpeg, key_of
 from edge_node.outbox.resend import Resend
 from edge_node.outbox.sender import Sender
 from shared.errors import MessageError
@@ -281,7 +281,7 @@ class Outbox:
             ],
             days.values(),
             {
-                index: (event.snapshot, _made(jpeg))
+                index: (key_of(event.session, event.snapshot), _made(jpeg))
                 for index, (_, event, jpeg) in enumerate(added)
                 if event.type == "alert" and event.snapshot is not None
             },

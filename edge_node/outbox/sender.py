@@ -11,6 +11,7 @@ import orjson
 from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.event_file import Row
 from edge_node.outbox.in_flight import InFlight
+from edge_node.outbox.pictures import key_of
 from edge_node.outbox.resend import Resend
 from edge_node.outbox.reserve import Reserve
 from shared.errors import MessageError
@@ -177,7 +178,7 @@ class Sender:
         payload = orjson.dumps(event)
         self._copies[row.id] = 2
         return (
-            self._send_picture(event.get("snapshot"))
+            self._send_picture(event["session"], event.get("snapshot"))
             and self._put(row, topics.ALERT, payload)
             and self._put(row, topics.EVENTS, payload)
         )
@@ -186,15 +187,16 @@ class Sender:
         path = topic.path(self._prefix, node=self._node, camera=row.camera)
         return self._in_flight.send(row, topic, path, payload)
 
-    def _send_picture(self, path: str | None) -> bool:
+    def _send_picture(self, session: str, path: str | None) -> bool:
         """Send an alert's picture, if it has one that is held; False without a connection."""
         now = self._clock_us()
-        if path is None or (path == self._pictured[0] and now < self._pictured[1] + PICTURE_AGAIN_US):
+        key = key_of(session, path or "")
+        if path is None or (key == self._pictured[0] and now < self._pictured[1] + PICTURE_AGAIN_US):
             return True
-        jpeg = self._backlog.picture(path)
+        jpeg = self._backlog.picture(key)
         if jpeg is None or len(jpeg) > self._client.room(path):
             return True
-        self._pictured = path, now
+        self._pictured = key, now
         name = read_name(jpeg)
         user_properties = None if name is None else properties(name)
         return self._client.send(topics.SNAPSHOT, path, jpeg, user_properties) is not None
