@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from edge_node.analytics.watch import Analysed
-from edge_node.calendar.commands import Saying
 from edge_node.calendar.running import RunningCalendar
+from edge_node.calendar.sender import CalendarSender
 from edge_node.collect.collector import Collector
 from edge_node.collect.keeper import Source
 from edge_node.collect.looks import SecondLook
@@ -164,7 +164,7 @@ class Parts:
     def announce_calendar(self) -> None:
         """Publish calendar and mode, now and whenever they change."""
         self.calendar.follow(self.alerts, self.rules, self.days)
-        self.calendar.keeper.listen(self._saying.say)
+        self.calendar.keeper.listen(self._calendar_sender.send)
         self.calendar.keeper.listen(lambda now: self.homeassistant.set_modes(now.calendar.modes))
 
     def retain(self, topic: topics.Topic, payload: bytes) -> None:
@@ -274,13 +274,13 @@ class Parts:
     def _build_homeassistant(self) -> None:
         vitals = self.monitor.read()
         warm = [vitals.temperatures_c, *(gpu.temperature_c is not None for gpu in vitals.gpus)]
-        self._saying = Saying(self.composer.head, self.retain)
+        self._calendar_sender = CalendarSender(self.composer.head, self.retain)
         self.homeassistant = HomeAssistant(
             self.client,
             with_definitions(self._config, self.definitions),
             thermometer=any(warm),
             rules=self.rules.rules,
-            say_mode=lambda: self.calendar.keeper.show(self._saying.say_mode),
+            say_mode=lambda: self.calendar.keeper.show(self._calendar_sender.send_mode),
         )
         self.homeassistant.set_modes(self.calendar.now.calendar.modes)
 

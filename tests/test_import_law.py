@@ -70,7 +70,12 @@ LEVELS: dict[str, list[str]] = {
         "node.py doctor demo.py",
         "__main__.py",
     ],
-    "edge_node/calendar": ["mode_file.py store.py", "keeper.py", "applying.py commands.py", "running.py"],
+    "edge_node/calendar": [
+        "mode_file.py store.py",
+        "keeper.py",
+        "applying.py commands.py sender.py",
+        "running.py",
+    ],
     "edge_node/discover": [
         "markup.py",
         "patience.py",

@@ -77,7 +77,7 @@ class Alerting:
         self._couriers: dict[str, Courier] = {}
         self._is_open = self._failing = self._stopping = False
         self._taken = 0
-        self._pruned_s = self._tried_s = float("-inf")
+        self._pruned_s = float("-inf")
         self._thread: threading.Thread | None = None
         self.alerts = Database(stored.alerts_file)
 
