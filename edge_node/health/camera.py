@@ -9,12 +9,12 @@ import numpy as np
 
 from edge_node.health.colours import Colours, colour_cells, filled
 from edge_node.health.course import Course
-from edge_node.health.glance import Glance, blocks
+from edge_node.health.glance import Glance
 from edge_node.health.hiding import CLEAR, Hiding, gone, in_place
 from edge_node.health.moving import Movement
 from edge_node.health.stillness import Noise
 from edge_node.health.usual import Usual, blurred, washed_out
-from edge_node.health.view import TEXTURE, Likeness, View
+from edge_node.health.view import Likeness, View, steady
 from edge_node.pictures import U8
 from shared.geometry import F32
 from shared.wire.messages import CameraProblem, PauseReason, Problem, ViewShift
@@ -41,6 +41,7 @@ _SAME_VIEW = 0.4  # share of blocks that must agree for its sharpness and colour
 _MOSTLY = 0.75  # of the usual share, below which things have other colours, and not the light
 _HEALTHY = 0.6  # share of blocks that must agree for a picture to be learned from
 _RENEW_S = 12.0
+_FINE, _FINE_AGAIN = 0.5, 0.6  # how much of the view's fine structure must be left
 _FILLED = 0.25  # share of the rows that a decoder has filled, above which they hide something
 _ENOUGH = 8.0  # standard deviation of the blocks of a first view, or its spread
 
@@ -182,7 +183,7 @@ class CameraHealth:
         if not _shows(seen):
             self._first = []
             return
-        if self._first and _steady(self._first[-1], seen) < _FIRST_ALIKE:
+        if self._first and steady(self._first[-1], seen) < _FIRST_ALIKE:
             self._first = []
         self._first.append(seen)
         if len(self._first) < _FIRST:
@@ -224,7 +225,9 @@ class CameraHealth:
         if kept.view.useful:
             self._place(kept, seen, last, like)
         elsewhere = self._active("moved") or like.share < _SAME_VIEW
-        self._note("out_of_focus", None if elsewhere or usual.darker(seen) else self._blur(seen, usual), seen)
+        self._note(
+            "out_of_focus", None if elsewhere or usual.darker(seen) else self._blur(kept, seen, like), seen
+        )
         wrong = self._colours.wrong(cells, already=self._active("wrong_colours"))
         partly = elsewhere or like.share < _MOSTLY * usual.share
         self._note("wrong_colours", None if partly else wrong, seen)
@@ -251,21 +254,24 @@ class CameraHealth:
         shows = seen.spread >= CLEAR * kept.usual.spread and not kept.usual.darker(seen)
         if not shows or moved is not None or not gone(kept.view, like) or in_place(like) or self._hiding.came:
             return False
-        return True if last is not None and _steady(last, seen) >= _STEADY else None
+        return True if last is not None and steady(last, seen) >= _STEADY else None
 
-    def _blur(self, seen: Glance, usual: Usual) -> bool:
-        return blurred(seen, usual, self._noise.variance, already=self._active("out_of_focus"))
+    def _blur(self, kept: Kept, seen: Glance, like: Likeness) -> bool:
+        already = self._active("out_of_focus")
+        if not blurred(seen, kept.usual, self._noise.variance, already=already):
+            return False
+        return kept.view.fineness(seen, like) < (_FINE_AGAIN if already else _FINE)
 
     def _filled(self, seen: Glance) -> bool:
         """Whether a decoder has filled a part of the picture."""
         return (
             self._noise.noisy
             and self._usual_fill is not None
-            and float(filled(seen.lines).mean()) >= self._usual_fill + _FILLED
+            and filled(seen.lines) >= self._usual_fill + _FILLED
         )
 
     def _learn(self, kept: Kept, seen: Glance, cells: F32, like: Likeness, dt: float) -> None:
-        self._usual_fill = float(filled(seen.lines).mean())
+        self._usual_fill = filled(seen.lines)
         kept.usual.learn(seen, like.share, self._noise.variance, dt)
         self._colours.learn(cells, dt)
         if not 0 <= seen.at_s - self._renewed_s < _RENEW_S:
@@ -289,12 +295,3 @@ class CameraHealth:
 def _shows(seen: Glance) -> bool:
     """Whether a picture shows enough to become a view."""
     return max(float(seen.means.std()), seen.spread / 4) >= _ENOUGH
-
-
-def _steady(one: Glance, other: Glance) -> float:
-    """How alike two looks are in most places that show something: the middle correlation of their slopes."""
-    product = blocks(one.gradient[0] * other.gradient[0] + one.gradient[1] * other.gradient[1])
-    shows = np.maximum(one.energy, other.energy) > TEXTURE
-    if not shows.any():
-        return 0.0
-    return float(np.median((product / np.sqrt(one.energy * other.energy + 1e-6))[shows]))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge_node.pictures import U8
-from shared.geometry import F32, Bool
+from shared.geometry import F32, F64
 
 _CELLS = (16, 12)
 _EMPTY, _FULL = 2.0, 8.0  # standard deviations, grey levels, of a channel that shows nothing or something
@@ -19,6 +19,7 @@ _CAST = 0.25  # how far green may leave the mean of the other two, of the bright
 _ONE_WAY = 0.85  # share of the cells whose green has gone the same way
 _TURNED = -0.5  # correlation of a colour difference with its usual one, below which it is turned over
 _COLOURED = 0.06  # standard deviation from which a colour difference shows something
+_ONE_COLOUR = 1.2  # how much more one channel than another may have brightened where a third is missing
 _RENEW_S = 120.0
 _CONSTANT = 0.97  # share of a row's pixels that are like their neighbours, where a decoder has filled it
 _BLACK_ROW, _WHITE_ROW = 20, 235  # mean grey levels of rows that night and glare may fill as well
@@ -31,10 +32,11 @@ class Colours:
     def __init__(self) -> None:
         self._usual: F32 | None = None
         self._missing = False
+        self._means = np.zeros(3)  # of blue, green and red
 
     def forget(self) -> None:
         """Begin anew."""
-        self._usual, self._missing = None, False
+        self.__init__()  # type: ignore[misc]  # all of its state begins anew
 
     def learn(self, cells: F32, dt: float) -> None:
         """Take a picture for one with the right colours.
@@ -45,9 +47,11 @@ class Colours:
         """
         now = _differences(cells)
         if self._usual is None:
-            self._usual, self._missing = now, _missing(cells)
+            self._usual, self._missing, self._means = now, _missing(cells) is not None, _means(cells)
         else:
-            self._usual += min(dt / _RENEW_S, 0.2) * (now - self._usual)
+            step = min(dt / _RENEW_S, 0.2)
+            self._usual += step * (now - self._usual)
+            self._means += step * (_means(cells) - self._means)
 
     def gaudy(self, cells: F32) -> bool:
         """Whether whole rows are far greener or more purple than usual, as a decoder fills them."""
@@ -66,8 +70,9 @@ class Colours:
         """
         if self._usual is None:
             return None
-        if _missing(cells):
-            return not self._missing
+        missing = _missing(cells)
+        if missing is not None:
+            return not self._missing and self._others_as_usual(cells, missing)
         now, ease = _differences(cells), 0.6 if already else 1.0
         gone = now[2] - self._usual[2]
         mean = float(gone.mean())
@@ -75,14 +80,19 @@ class Colours:
             return True
         return _turned(now, self._usual, ease)
 
+    def _others_as_usual(self, cells: F32, missing: int) -> bool:
+        """Whether the other two channels are to each other as usual: lamps of one colour change that."""
+        light = np.delete((_means(cells) + _BLACK) / (self._means + _BLACK), missing)
+        return float(light.max()) < _ONE_COLOUR * float(light.min())
+
 
 def colour_cells(colour: U8) -> F32:
     """The mean colours of some parts of a picture, u8 ``(h, w, 3)`` in BGR: f32 ``(12, 16, 3)``."""
     return np.asarray(cv2.resize(colour, _CELLS, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def filled(lines: U8) -> Bool:
-    """The rows that show no picture, but what a decoder puts there where packets were lost.
+def filled(lines: U8) -> float:
+    """The share of the picture, from below, that is what a decoder puts there where packets were lost.
 
     That is one level, or the last good row again and again. The noise of a sensor gives neither.
 
@@ -95,7 +105,8 @@ def filled(lines: U8) -> Bool:
     again[1:] = np.count_nonzero(few[1:] == few[:-1], axis=1) >= _CONSTANT * few.shape[1]
     again[:-1] |= again[1:]
     levels = few.mean(axis=1)
-    return np.asarray((constant | again) & (levels > _BLACK_ROW) & (levels < _WHITE_ROW))
+    full = (constant | again) & (levels > _BLACK_ROW) & (levels < _WHITE_ROW)
+    return int(np.logical_and.accumulate(full[::-1]).sum()) / len(full)
 
 
 def _differences(cells: F32) -> F32:
@@ -105,11 +116,15 @@ def _differences(cells: F32) -> F32:
     return np.stack([(red - blue) / light, (red - green) / light, (green - (red + blue) / 2) / light])
 
 
-def _missing(cells: F32) -> bool:
-    """Whether a channel shows nothing while another does."""
-    deviations = cv2.meanStdDev(cells)[1]
+def _means(cells: F32) -> F64:
+    return np.asarray(cells.mean(axis=(0, 1)), np.float64)
+
+
+def _missing(cells: F32) -> int | None:
+    """Which channel shows nothing while another does; None: each shows something, or none does."""
+    deviations = cv2.meanStdDev(cells)[1].ravel()
     least, most = float(deviations.min()), float(deviations.max())
-    return least < _EMPTY and most > max(_FULL, 5 * least)
+    return int(deviations.argmin()) if least < _EMPTY and most > max(_FULL, 5 * least) else None
 
 
 def _turned(now: F32, usual: F32, ease: float) -> bool:

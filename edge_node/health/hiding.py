@@ -31,7 +31,7 @@ _FROM_A_SIDE = 0.6  # how surely blocks on one side are lost before others, from
 _PATCH, _FLAT = 0.48, 0.38  # share of the view's blocks that a patch hides, and that are flat: not its edge
 _LARGE_PATCH = 0.6  # the same of a large one
 _PATCH_S, _LARGE_PATCH_S = 5.0, 0.8  # seconds for which it must be the same
-_PLAIN = 0.8  # share of a patch that is flat, its edge left out: vehicles and people show more
+_PLAIN = 0.68  # share of a patch that is flat, its edge left out: vehicles and people show more
 _MOSTLY = 0.7  # share of the looks
 _SAME = 0.8  # share of the hidden blocks that must be the same
 _SAME_LIGHT, _SAME_LEVELS = 0.15, 6.0  # how far their light may change: a share of it, and grey levels
@@ -179,7 +179,7 @@ class Hiding:
         if grey or not like.agree.any():
             return True
         light = seen.means[like.agree] / (self._light[like.agree] + 1.0)
-        return float(np.median(light)) < _NOT_DARKER
+        return float(np.percentile(light, 75)) < _NOT_DARKER  # beside its edge a cover darkens, too
 
     def _suddenly(self, like: Likeness, at_s: float) -> bool:
         """Whether most of the flat blocks showed the view seconds ago: fog and night take longer."""

@@ -25,6 +25,7 @@ _NEARLY_ALL, _MOVES = (
     0.995,
     4,
 )  # a picture in which a share of the pixels differs by more does not stand still
+_SAME = 0.9  # share of the pixels that are the same, or one level apart, in a picture that stands still
 _USUAL, _SEEN = 64, 4  # looks that make the usual noise; how many there must be
 _SIZES = 512  # a change is smaller
 _RECENT = 5  # of these looks, the calmest tells the noise of now
@@ -71,7 +72,8 @@ class Noise:
         sizes = np.bincount(np.abs(changes).ravel(), minlength=_SIZES)
         level = _calm(sizes)
         moves = sizes[_MOVES + 1 :].sum() > (1.0 - _NEARLY_ALL) * changes.size
-        still = not moves and level < _GONE * self._floor if self.noisy else None
+        same = sizes[:2].sum() >= _SAME * changes.size  # and not only a smooth thing that fills most of it
+        still = bool(same and not moves and level < _GONE * self._floor) if self.noisy else None
         if not still:
             self._usual.append(level)
             self._floor = sorted(self._usual)[len(self._usual) * _LOW // 100]

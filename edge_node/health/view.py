@@ -36,6 +36,7 @@ _SURE = 0.75  # share of blocks from which a picture shows the view, however muc
 _WHOLE = 250  # of 255: how much of a block lies inside the picture
 _DULL = 0.16  # of the energy that a block had; four tenths of the contrast
 _BRIGHTER = 4.0
+_WIDTHS = 1.0, 2.0, 6.0  # standard deviations, pixels of the fine picture, that part its structure
 IN_PLACE = 0.012
 """How far a corner of a picture at the same place may seem to have moved, as a fraction of the width."""
 _RENEW = 0.1  # of the new picture, each time that a view is renewed
@@ -121,6 +122,21 @@ class View:
         gain = math.sqrt(float(lately.energy.mean()) / max(float(seen.energy.mean()), 1e-3))
         self._lately = _Look((1.0 - _RENEW) * lately.slopes + _RENEW * min(gain, _BRIGHTER) * seen.gradient)
 
+    def fineness(self, seen: Glance, like: Likeness) -> float:
+        """How much of the view's fine structure is left, as a share of what is left of its coarse one.
+
+        Each is projected on the view's, in the blocks that agree, so that what lies over the view does not
+        count: streaks of rain and glare are soft, and the view behind them is sharp.
+        """
+        size = self.fine.shape[1], self.fine.shape[0]
+        agree = cv2.resize(like.agree.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        mask = np.asarray(agree, np.uint8)
+        gains = [
+            float(np.vdot(now, was)) / (float(np.vdot(was, was)) + 1e-6)
+            for now, was in zip(_bands(seen.fine, mask), _bands(self.fine, mask), strict=True)
+        ]
+        return gains[0] / max(gains[1], 1e-3)
+
     @cached_property
     def _keypoints(self) -> tuple[F32, F32]:
         return _described(self.fine)
@@ -181,6 +197,15 @@ def displacement(shift: ViewShift, height: int) -> float:
     return max(abs(turn * corner + moves - corner) for corner in corners) / FINE
 
 
+def steady(one: Glance, other: Glance) -> float:
+    """How alike two looks are in most places that show something: the middle correlation of their slopes."""
+    product = blocks(one.gradient[0] * other.gradient[0] + one.gradient[1] * other.gradient[1])
+    shows = np.maximum(one.energy, other.energy) > TEXTURE
+    if not shows.any():
+        return 0.0
+    return float(np.median((product / np.sqrt(one.energy * other.energy + 1e-6))[shows]))
+
+
 def _similarity(before: F32, after: F32) -> tuple[F64 | None, Bool]:
     """The shift, turn and scale on which most pairs of points agree, ``(2, 3)``; and which do."""
     found: tuple[Any, Any] = cv2.estimateAffinePartial2D(  # OpenCV's types do not know that it may be None
@@ -195,6 +220,12 @@ def _similarity(before: F32, after: F32) -> tuple[F64 | None, Bool]:
 def _slopes(fine: U8) -> F32:
     small = cv2.resize(fine, (WIDTH, fine.shape[0] // 2), interpolation=cv2.INTER_AREA)
     return gradient(np.asarray(small, np.uint8))
+
+
+def _bands(fine: U8, mask: U8) -> tuple[F32, F32]:
+    """The finest structure of a picture, and that which is some pixels wide, where a mask is not 0."""
+    soft, softer, softest = (cv2.GaussianBlur(fine.astype(np.float32), (0, 0), width) for width in _WIDTHS)
+    return np.asarray((fine - soft) * mask, np.float32), np.asarray((softer - softest) * mask, np.float32)
 
 
 def _described(fine: U8) -> tuple[F32, F32]:

@@ -170,6 +170,17 @@ def _rain(image: U8, _: float, random: np.random.Generator) -> U8:
     return out
 
 
+def _rain_near_a_lamp(image: U8, _: float, random: np.random.Generator) -> U8:
+    out = noisy(lit(image, 0.6), 4, random)
+    height, width = out.shape[:2]
+    veil = np.zeros((height, width), np.uint8)
+    for x, y, length in random.random((140, 3)).tolist():
+        start = int(x * width), int(y * height)
+        end = start[0] + int(8 * length), start[1] + int((0.03 + 0.12 * length) * height)
+        cv2.line(veil, start, end, 90 + int(140 * length), 1 + int(4 * length))
+    return _lay(out, np.full_like(out, 233), np.asarray(cv2.GaussianBlur(veil, (0, 0), 2) / 255, np.float32))
+
+
 def _headlights(image: U8, t: float, random: np.random.Generator) -> U8:
     dark, phase = noisy(lit(image, 0.25), 3, random), t % 12
     if phase > 5:
@@ -272,6 +283,7 @@ ORDINARY: Mapping[str, Change] = {
     "lights off and on": lambda i, t, r: noisy(lit(i, 1.0 if (t // 30) % 2 == 0 else 0.1), 3, r),
     "infrared lamp on and off": _infrared,
     "rain": _rain,
+    "rain near a lamp, out of focus": _rain_near_a_lamp,
     "snow": _snow,
     "fog comes and goes": lambda i, t, _: lit(i, _ramp(t, 40, 0.45), 110 * (1 - _ramp(t, 40, 0))),
     "headlights at night": _headlights,
