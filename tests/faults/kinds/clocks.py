@@ -13,8 +13,8 @@ from tests.faults.system import START_WITHIN_S, System
 
 FOLLOWED_WITHIN_S = 20.0
 """How long mode, schedules and zones may take to be what the clock says, on a busy machine."""
-TOLD_WITHIN_S = 60.0
-"""People cross a line every few seconds."""
+TOLD_WITHIN_S = 180.0
+"""People cross a line every few seconds, but a busy machine sees few of their frames."""
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 _JUMPS = (
     (40 * _MINUTE_S, False),
