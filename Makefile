@@ -11,7 +11,7 @@ help:
 	@echo "make test    all tests but the long ones, with a real broker and a real browser (WORKERS=... side by side; ARGS=... for pytest, in one process)"
 	@echo "make test-long  what takes longest and seldom breaks, such as scoring and quantizing models: 5 minutes"
 	@echo "make coverage  all but the timing tests, and which share of the code they reach; a third slower"
-	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still: the real programs, 16 minutes (ARGS=--help)"
+	@echo "make faults  what survives kill -9, cuts, full disks, garbage, stages that stand still, clocks, covered cameras: the real programs, 40 minutes (ARGS=--help)"
 	@echo "make test-brokers  node and viewer on Mosquitto, rumqttd, NATS, aedes, amqtt and, where it is installed, RabbitMQ (ARGS=--help)"
 	@echo "make test-integrations  the examples for Node-RED and for databases, each with the real program (ARGS=... for pytest)"
 	@echo "make test-standards  ONVIF's messages against ONVIF's own XML schemas, which come from the registry"
