@@ -230,10 +230,14 @@ class CameraState:
                 if numbers.paused != paused.why(name):
                     numbers = self._standing[name] = replace(_left(numbers), paused=paused.why(name))
                     self._numbers.pop(name, None)  # the next frame's are published in any case
-                elif self._days.of(name) is self._said_days.get(name):
+                elif not self._is_new_day(name):  # what a frame has counted comes with its numbers
                     continue
                 watched = not (self._left or name in self._standing)
                 self._tell(numbers, None if item is None else item.frame, watched=watched)
+
+    def _is_new_day(self, name: str) -> bool:
+        said, now = self._said_days.get(name), self._days.of(name)
+        return (said and said.since_us) != (now and now.since_us)
 
     def _leave(self, item: Analysed, now_s: float) -> None:
         """Publish the last numbers without those who are there, because nobody looks at them any more."""

@@ -205,6 +205,9 @@ def test_the_counters_of_the_day_are_said_with_every_zone_and_begin_anew_also_wi
         said.saw(NUMBERS)
         assert days() == []
         street.count([came], now)
+        said.attend(IDLE_S)
+        said.attend(IDLE_S)
+        assert days() == [], "what a frame has counted comes with its numbers"
         said.saw(NUMBERS)
         assert days() == [("all", since, 2)]
         monkeypatch.setattr("edge_node.publish.state.camera.now_us", lambda: tomorrow + 1)

@@ -284,6 +284,7 @@ KEPT: list[Any] = [
     ([status(number=9), status("offline", number=1)], {}),
     ([sent(topics.STATUS, b"")], {}),
     ([response()], {}),
+    ([dataclasses.replace(response(), topic=response().topic.replace("/ping", "/fleet"))], {}),
     ([response(error="no such camera", code="unknown")], {}),
     ([response(error="said by a node of an older version")], {}),
     ([sent(topics.REQUEST, b"", content_type=None)], {}),
