@@ -25,6 +25,7 @@ LONG_FILES = {
     "edge_node/node.py": 330,
     "edge_node/outbox/outbox.py": 340,
     "edge_node/publish/publisher.py": 340,
+    "edge_node/publish/state/camera.py": 330,
     "viewer_server/static/edit/overlay.js": 330,
     "viewer_server/static/live/main.js": 330,
     "viewer_server/static/live/tile.js": 330,
