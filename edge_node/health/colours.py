@@ -18,6 +18,7 @@ _BLACK = 20.0  # added to the brightness, so that dark cells have little colour
 _CAST = 0.25  # how far green may leave the mean of the other two, of the brightness
 _ONE_WAY = 0.85  # share of the cells whose green has gone the same way
 _TURNED = -0.5  # correlation of a colour difference with its usual one, below which it is turned over
+_TINT = 0.2  # how much the mean of a colour difference may grow where channels have changed their places
 _COLOURED = 0.06  # standard deviation from which a colour difference shows something
 _ONE_COLOUR = 1.2  # how much more one channel than another may have brightened where a third is missing
 _RENEW_S = 120.0
@@ -134,4 +135,6 @@ def _turned(now: F32, usual: F32, ease: float) -> bool:
     squares = (a * a).sum(axis=1) / cells, (b * b).sum(axis=1) / cells
     shows = np.minimum(*squares) >= _COLOURED**2
     together = (a * b).sum(axis=1) / cells
+    means = (np.abs(one.mean(axis=(1, 2))) for one in (now, usual))
+    shows &= next(means) <= next(means) + _TINT  # else a lamp has coloured all
     return bool((shows & (together < _TURNED * ease * np.sqrt(squares[0] * squares[1]))).any())
