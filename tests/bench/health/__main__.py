@@ -6,7 +6,7 @@ Faults (`faults.py`) and ordinary scenes (`scenes.py`) are made up, and laid ove
 tables there are the truth. A node looks at a calm picture once a second, so an hour of film is 3,600
 pictures. Scenes in which every picture counts are filmed at 10 a second.
 
-`--hours` is the film for each scene, shared by the inputs; a scene that takes an hour has one input. `--seed`
+`--hours` is the film for each scene, shared by the inputs; a scene that takes a made-up day has one. `--seed`
 makes other scenes and takes other photographs; `--strips FOLDER` keeps pictures of each to look at.
 `--save FILE` keeps what was found, a line of JSON each.
 """
@@ -32,6 +32,7 @@ from tests.bench.health import measure
 from tests.bench.health.cost import cost
 from tests.bench.health.faults import FAULTS
 from tests.bench.health.inputs import digest, film, named
+from tests.bench.health.made.light import DAY_S
 from tests.bench.health.measure import Judged, after_s, at_most
 from tests.bench.health.scenes import SCENES
 
@@ -42,7 +43,8 @@ def _scenes(names: Sequence[str], paths: Sequence[Path], hours: float, seed: int
     for number, name in enumerate(names):
         some = [paths[number % len(paths)]] if SCENES[name].whole else paths
         for path in some:
-            yield partial(measure.scene, name, path, hours * 3600 / len(some), seed)
+            seconds = max(hours * 3600 / len(some), DAY_S if SCENES[name].whole else 0.0)
+            yield partial(measure.scene, name, path, seconds, seed)
 
 
 def _faults(names: Sequence[str], paths: Sequence[Path], seed: int) -> Iterator[Work]:

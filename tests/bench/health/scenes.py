@@ -19,7 +19,7 @@ class Scene:
         make: Lays it over a film.
         may_be: What it may be called all the same, because nothing can be counted meanwhile.
         every: Whether every picture counts, and not only those at which a node looks.
-        whole: Whether it takes an hour from its begin to its end.
+        whole: Whether it takes a made-up day, from its begin to its end.
         first: Whether it goes on already when the node starts; otherwise the node has seen the view for 20 s.
     """
 
@@ -59,9 +59,9 @@ SCENES: Mapping[str, Scene] = {
     "the node starts in rain": Scene(over(weather.rain(300, near=False)), first=True),
     "snow": Scene(over(weather.snow)),
     "snow cover": Scene(over(weather.snow_cover), whole=True),
-    "fog": Scene(over(weather.fog(0.4, 900))),
-    "dense fog": Scene(over(weather.fog(0.22, 1800))),
-    "the node starts in fog": Scene(over(weather.fog(0.4, 900, 0.5)), first=True),
+    "fog": Scene(over(weather.fog(0.4, 300))),
+    "dense fog": Scene(over(weather.fog(0.22, 600))),
+    "the node starts in fog": Scene(over(weather.fog(0.4, 300, 0.5)), first=True),
     "wind, 1 to 3 pixels": Scene(over(weather.shaken(0.004, 1.1))),
     "wind, 1 % of the width": Scene(over(weather.shaken(0.01, 0.7))),
     "wind, 1.5 %, slow": Scene(over(weather.shaken(0.015, 0.23))),
@@ -74,13 +74,13 @@ SCENES: Mapping[str, Scene] = {
     "a spider": Scene(over(weather.spider)),
     "steam": Scene(over(weather.steam)),
     "sandstorm": Scene(over(weather.sandstorm)),
-    "a person close, 5 to 60 s": Scene(over(things.person_close((5, 60)))),
+    "a person close, 5 to 60 s": Scene(over(things.person_close((5, 60))), every=True),
     "a crowd": Scene(over(things.crowd)),
     "an umbrella": Scene(over(things.umbrella)),
-    "a lorry stops, 60 %": Scene(over(vehicles.lorry((10, 120), 0.6))),
-    "a lorry stops, 80 %": Scene(over(vehicles.lorry((10, 120), 0.8))),
-    "a lorry stops, all": Scene(over(vehicles.lorry((10, 120), 1.05)), _HIDES),
-    "the node starts behind a lorry": Scene(over(vehicles.lorry_first), first=True),
+    "a lorry stops, 60 %": Scene(over(vehicles.lorry((10, 120), 0.6)), every=True),
+    "a lorry stops, 80 %": Scene(over(vehicles.lorry((10, 120), 0.8)), every=True),
+    "a lorry stops, all": Scene(over(vehicles.lorry((10, 120), 1.05)), _HIDES, every=True),
+    "the node starts behind a lorry": Scene(over(vehicles.lorry_first), first=True, every=True),
     "cars park": Scene(over(vehicles.parked), whole=True),
     "pallets": Scene(over(things.pallets)),
     "furniture": Scene(over(things.furniture)),
@@ -88,7 +88,7 @@ SCENES: Mapping[str, Scene] = {
     "shutters": Scene(over(things.shutter)),
     "a screen": Scene(over(things.screen)),
     "a conveyor belt": Scene(over(things.belt)),
-    "a train": Scene(over(vehicles.train)),
+    "a train": Scene(over(vehicles.train), every=True),
     "a flag": Scene(over(things.curtain)),
     "the lens is cleaned": Scene(over(things.hand_wiped)),
     "shadow of a vehicle": Scene(over(vehicles.shadow_of_someone)),
@@ -103,8 +103,10 @@ SCENES: Mapping[str, Scene] = {
     "water": Scene(over(camera.water_and_leaves), first=True),
     "stutter": Scene(camera.stutter, every=True),
     "noise taken off": Scene(camera.mixed(0.85, 0.15), every=True),
-    "H.264, 150 kbit/s": Scene(camera.coded(150, 50, _quiet), every=True),
-    "H.264, still life": Scene(camera.coded(200, 50, camera.still_life(1.5)), every=True),
-    "H.264, still, no keyframes": Scene(camera.coded(100, 600, camera.still_life(0.7)), every=True),
-    "H.264, still nights": Scene(camera.coded(250, 50, camera.night_still_life), every=True),
+    "H.264, 150 kbit/s": Scene(camera.coded(150, 50, _quiet), every=True, first=True),
+    "H.264, still life": Scene(camera.coded(200, 50, camera.still_life(1.5)), every=True, first=True),
+    "H.264, still, no keyframes": Scene(
+        camera.coded(100, 600, camera.still_life(0.7)), every=True, first=True
+    ),
+    "H.264, still nights": Scene(camera.coded(250, 50, camera.night_still_life), every=True, first=True),
 }

@@ -24,8 +24,8 @@ from tests.bench.health.made.paint import (
     window,
 )
 
-DAY_S = 3600.0
-"""How long a made-up day is."""
+DAY_S = 900.0
+"""How long a made-up day is: light changes faster than on any real day."""
 
 
 def daylight(t: float) -> float:
@@ -86,7 +86,7 @@ def sun_in_and_out(random: Random) -> Paint:
 
 
 def long_shadows(_: Random) -> Paint:
-    """The shadows of houses and of a fence walk over the whole view in an hour."""
+    """The shadows of houses and of a fence walk over the whole view in a day."""
 
     def paint(image: U8, t: float) -> U8:
         x, y = plane(image)
@@ -103,7 +103,7 @@ def low_sun(_: Random) -> Paint:
 
     def paint(image: U8, t: float) -> U8:
         x, y = plane(image)
-        near = 0.5 - 0.5 * math.cos(2 * math.pi * t / 1200)
+        near = 0.5 - 0.5 * math.cos(2 * math.pi * t / 600)
         glare = near * np.exp(-((x - 0.95) ** 2 + (y - 0.02) ** 2) / 0.1)
         veiled = lit(image, 1 - 0.45 * near, 60 * near)
         return laid(veiled, np.full_like(image, (225, 245, 255)), glare)
@@ -176,10 +176,10 @@ def white_balance(_: Random) -> Paint:
 
 
 def sodium_lamps(random: Random) -> Paint:
-    """Street lamps that give one colour only, on and off every 3 minutes."""
+    """Street lamps that give one colour only, on and off every minute."""
 
     def paint(image: U8, t: float) -> U8:
-        if t % 360 < 180:
+        if t % 120 < 60:
             return image
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         mixed = cv2.addWeighted(image, 0.15, np.asarray(cv2.merge([grey] * 3), np.uint8), 0.6, 0)

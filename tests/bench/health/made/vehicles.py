@@ -69,8 +69,7 @@ def lorry_first(_: Random) -> Paint:
 def parked(random: Random) -> Paint:
     """Cars come and park, one after the other, and some stay for ever: up to a third of the view."""
     places = [
-        (*random.uniform((0.0, 0.45), (0.75, 0.8)).tolist(), k * 500 + 100 * random.random())
-        for k in range(7)
+        (*random.uniform((0.0, 0.45), (0.75, 0.8)).tolist(), 90 * k + 100 * random.random()) for k in range(7)
     ]
     paints = random.uniform(40, 220, (7, 3))
 

@@ -66,7 +66,7 @@ def snow(random: Random) -> Paint:
 
 
 def snow_cover(random: Random) -> Paint:
-    """Snow lies on the ground more and more, within an hour, and thaws."""
+    """Snow lies on the ground more and more, and thaws, within a day."""
     lumps = cloudy(random, 25)
 
     def paint(image: U8, t: float) -> U8:
@@ -119,7 +119,7 @@ def shaken(share: float, hz: float) -> Callable[[Random], Paint]:
 
 
 def leaning(_: Random) -> Paint:
-    """A mast that leans with the sun's warmth: by 0.7 % of the width within an hour, and back."""
+    """A mast that leans with the sun's warmth: by 0.7 % of the width within a day, and back."""
 
     def paint(image: U8, t: float) -> U8:
         dx = 0.007 * image.shape[1] * math.sin(2 * math.pi * t / DAY_S)
