@@ -14,6 +14,8 @@ from edge_node.detect.detector import Detector
 from tests.scenes import scores
 from tests.scenes.films import Scene, film
 
+pytestmark = pytest.mark.long
+
 SCENE = Scene(seed=102, people=30, frames=24, size=(1920, 1080))
 """A quarter of 4K, which takes a quarter of the time; people have the same size in pixels."""
 PRECISION = 0.9
