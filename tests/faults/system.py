@@ -298,7 +298,8 @@ class System:
         """The node's events in PostgreSQL, as they were stored one after the other."""
         if self.database is None:
             return []
-        columns = "boot, number, camera, event ->> 'seq', event -> 'gap'"
+        seq = "case when type like 'problem%' then null else event ->> 'seq' end"
+        columns = f"boot, number, camera, {seq}, event -> 'gap'"
         sql = f"select {columns} from darner_archive.events where node = '{NODE}' order by stored_at, number"  # noqa: S608 - ours
         return read_database(self.database.ask(sql))
 

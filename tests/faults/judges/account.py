@@ -27,7 +27,8 @@ class Stored(NamedTuple):
 
     key: Key
     camera: str
-    seq: int
+    seq: int | None
+    """None: it is of a camera's problem, which is not found in the order of the analysis."""
     given_up: tuple[str, int, int] | None
     """Of a gap event: boot, first and last number of the events that will not come."""
 
@@ -80,18 +81,19 @@ def read_archive(path: Path, node: str) -> list[Stored]:
         event = orjson.loads(payload)
         gap = event["gap"]
         given_up = gap and (gap["boot"], gap["first"], gap["last"])
-        stored.append(Stored(Key(boot, number), event["camera"], event["seq"], given_up))
+        seq = None if event["type"].startswith("problem_") else event["seq"]
+        stored.append(Stored(Key(boot, number), event["camera"], seq, given_up))
     return stored
 
 
 def read_database(text: str) -> list[Stored]:
-    """A node's events in PostgreSQL, as psql prints them: boot, number, camera, seq, and a gap as JSON."""
+    """A node's events in PostgreSQL, as psql prints them: boot, number, camera, `seq`, a gap as JSON."""
     stored = []
     for line in text.splitlines():
         boot, number, camera, seq, gap = line.split("|", 4)
         said = orjson.loads(gap) if gap else None
         given_up = said and (said["boot"], said["first"], said["last"])
-        stored.append(Stored(Key(boot, int(number)), camera, int(seq), given_up))
+        stored.append(Stored(Key(boot, int(number)), camera, int(seq) if seq else None, given_up))
     return stored
 
 
@@ -162,7 +164,9 @@ def _disorder(archive: Iterable[Stored]) -> list[str]:
     """In the order of boot and number, the frames of a camera's events must not go back."""
     newest: dict[tuple[str, str], int] = {}
     problems = []
-    for stored in sorted(archive):
+    for stored in sorted(archive, key=lambda one: one.key):
+        if stored.seq is None:
+            continue
         where = stored.key.boot, stored.camera
         if stored.given_up is None and stored.seq < newest.get(where, 0):
             problems.append(f"{stored.key} of frame {stored.seq} comes after one of frame {newest[where]}")

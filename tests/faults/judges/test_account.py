@@ -36,6 +36,11 @@ def test_what_was_promised_came_and_what_came_again_is_counted() -> None:
     assert account.problems == ()
 
 
+def test_what_is_told_of_a_camera_has_no_place_among_the_frames_that_are_analysed() -> None:
+    told = Stored(KEYS[2], "front", None, None)
+    assert judge(KEYS, [*stored(KEYS[:2]), told, *stored()[3:]], arrived()).problems == ()
+
+
 def test_the_archive_may_store_in_any_order_what_is_in_order_by_number() -> None:
     late = [Arrival(KEYS[0], historical=True)]
     assert judge(KEYS, stored(KEYS[::-1]), [*arrived(KEYS[1:]), *late]).problems == ()
