@@ -71,7 +71,7 @@ def test_the_demo_finds_people_prints_its_address_and_ends_after_its_seconds(peo
     ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
     with demo(DEMO_SECONDS="12", DEMO_SOURCE=str(people_video), **ports) as process:
         assert people_seen(mqtt, timeout=20)
-        assert b'"status":"ok"' in health(http)
+        wait_until(lambda: b'"status":"ok"' in health(http))
         said, _ = process.communicate(timeout=40)
         assert process.returncode == 0, said
     assert f"open http://127.0.0.1:{http}/" in said

@@ -53,6 +53,7 @@ class ViewerProcess:
         found = re.search(r"http://\S+:(\d+)/", line)
         if found is None:
             self.process.wait()
+            self.process.stdout.close()  # else a later test is told of an unclosed file
             pytest.fail(f"the viewer did not start: {self.log}")
         self.port = int(found[1])
 

@@ -17,10 +17,11 @@ LEVELS = {
     "health": 1,
     "paths": 1,
     "schedules": 1,
-    "live": 2,
-    "pages": 2,
-    "label": 2,
-    "alerts": 3,
+    "notices": 2,
+    "live": 3,
+    "pages": 3,
+    "label": 3,
+    "alerts": 4,
 }
 """A module imports its own folder and folders on a lower level: the camera's page opens the editor."""
 TYPES = {"../../wire", "../../page"}
