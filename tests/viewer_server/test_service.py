@@ -91,6 +91,7 @@ def test_a_process_that_is_stopped_feeds_no_watchdog(service: Service) -> None:
     service.told()
     worker = service.worker
     worker.suspend()
+    time.sleep(0.2)  # what it was saying may still be on its way
     service.told_everything()
     time.sleep(0.6)  # longer than the manager waits
     assert service.told_everything() == []
