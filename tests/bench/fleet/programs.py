@@ -169,8 +169,6 @@ class System:
             "history": {"path": str(self.history)},
             "quotas": {
                 "nodes": nodes + 100,
-                "states_total": max(10_000, 10 * nodes),
-                "live_mb": max(32, nodes // 20),
                 "pictures_mb": 64,
             },
         }
