@@ -1,8 +1,8 @@
 """Whether a picture stands still that ought not to: no sensor gives the same pixels twice.
 
 How much a camera's pixels usually differ from one look to the next is its noise. A picture is frozen when
-that noise is gone, or when a stream repeats its last frames. A source that never had noise, such as a
-drawing, a looped picture or a made-up film, is never called frozen.
+that noise is gone from all over it, or when a stream repeats its last frames. A source that never had noise,
+such as a drawing, a looped picture or a made-up film, is never called frozen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_node.frames import Frame
+from edge_node.health.glance import blocks
 from edge_node.pictures import U8, OnGpu
+from shared.geometry import F32
 
 _QUIETEST = 0.8  # share of the pixels that count, those that differ least: motion is not noise
 _SIGMA = 0.56  # mean difference of these, in standard deviations of the difference (normal distribution)
@@ -26,6 +28,8 @@ _NEARLY_ALL, _MOVES = (
     4,
 )  # a picture in which a share of the pixels differs by more does not stand still
 _SAME = 0.9  # share of the pixels that are the same, or one level apart, in a picture that stands still
+_LIVELY = 0.05  # share of a block's pixels that usually differ, above which the block has noise
+_QUIET, _EVERYWHERE = 0.3, 0.85  # of that share, below which a block stands still; and of the blocks that do
 _USUAL, _SEEN = 64, 4  # looks that make the usual noise; how many there must be
 _SIZES = 512  # a change is smaller
 _RECENT = 5  # of these looks, the calmest tells the noise of now
@@ -43,6 +47,7 @@ class Noise:
         self._lines: npt.NDArray[np.int16] | None = None
         self._floor = 0.0
         self._usual: deque[float] = deque(maxlen=_USUAL)
+        self._lively: deque[F32] = deque(maxlen=_USUAL)
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self.variance = 0.0
         """Of the difference of two pixels, squared grey levels."""
@@ -51,6 +56,7 @@ class Noise:
         """Begin anew: another source, or another view."""
         self._lines = None
         self._usual.clear()
+        self._lively.clear()
         self._recent.clear()
 
     @property
@@ -73,15 +79,26 @@ class Noise:
         level = _calm(sizes)
         moves = sizes[_MOVES + 1 :].sum() > (1.0 - _NEARLY_ALL) * changes.size
         same = sizes[:2].sum() >= _SAME * changes.size  # and not only a smooth thing that fills most of it
-        still = bool(same and not moves and level < _GONE * self._floor) if self.noisy else None
+        still: bool | None = None
+        lively = blocks((changes != 0).astype(np.float32))
+        if self.noisy:
+            still = bool(same and not moves and level < _GONE * self._floor) and self._everywhere(lively)
         if not still:
             self._usual.append(level)
+            self._lively.append(lively)
             self._floor = sorted(self._usual)[len(self._usual) * _LOW // 100]
             # Light that comes and goes changes neighbours alike: it is no noise.
             apart = np.bincount(np.abs(np.diff(changes, axis=1)).ravel(), minlength=_SIZES)
             self._recent.append(_calm(apart))
             self.variance = (min(self._recent) / _SIGMA) ** 2 / 2
         return still
+
+    def _everywhere(self, lively: F32) -> bool:
+        """Whether nearly all blocks stand still that usually do not: a thing before the camera hides some."""
+        usual = np.percentile(np.stack(self._lively), _LOW, axis=0)
+        noisy = usual >= _LIVELY
+        quiet = noisy & (lively < _QUIET * usual)
+        return int(quiet.sum()) >= _EVERYWHERE * int(noisy.sum())
 
 
 def _calm(sizes: npt.NDArray[np.intp]) -> float:

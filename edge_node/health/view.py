@@ -110,17 +110,23 @@ class View:
     @property
     def useful(self) -> bool:
         """Whether it shows enough to compare with: a blank wall does not."""
-        return int(self._first.shows.sum()) >= _FEWEST
+        return min(int(look.shows.sum()) for look in (self._first, self._lately)) >= _FEWEST
 
     def likeness(self, seen: Glance) -> Likeness:
         """How like the view a glance of the same size is."""
         return self._lately.likeness(seen.gradient, seen.energy)
 
     def renew(self, seen: Glance) -> None:
-        """Take over a little of how the view looks now: its light, from a picture at the same place."""
-        lately = self._lately
+        """Take over a little of how the view looks now: its light, from a picture at the same place.
+
+        The mean of two pictures that are not quite the same has weaker slopes than either. It is scaled to
+        the strength of the first one, or the view would fade within the hour.
+        """
+        lately, first = self._lately, self._first
         gain = math.sqrt(float(lately.energy.mean()) / max(float(seen.energy.mean()), 1e-3))
-        self._lately = _Look((1.0 - _RENEW) * lately.slopes + _RENEW * min(gain, _BRIGHTER) * seen.gradient)
+        mixed = (1.0 - _RENEW) * lately.slopes + _RENEW * min(gain, _BRIGHTER) * seen.gradient
+        scale = first.length / max(float(np.linalg.norm(mixed)), 1e-3)
+        self._lately = _Look(np.asarray(mixed * scale, np.float32))
 
     def fineness(self, seen: Glance, like: Likeness) -> float:
         """How much of the view's fine structure is left, as a share of what is left of its coarse one.
