@@ -85,7 +85,8 @@ LEVELS: dict[str, list[str]] = {
         "command.py",
     ],
     "edge_node/health": [
-        "colours.py course.py glance.py rate.py stillness.py",
+        "glance.py",
+        "colours.py course.py rate.py stillness.py",
         "usual.py view.py",
         "hiding.py moving.py",
         "camera.py report.py",

@@ -131,8 +131,8 @@ def opened(limits: Limits = PATIENT, trusted: tuple[str, ...] = ()) -> Iterator[
     try:
         yield made
     finally:
-        made.stop()
         made.hang_up()
+        made.stop()
 
 
 @pytest.fixture
@@ -448,7 +448,6 @@ def test_an_answer_in_the_making_is_sent_before_the_end() -> None:
     with opened() as door:
         sock, idle = door.connect(get("/slow")), door.connect()
         wait_until(lambda: door.app.asked == ["/slow"])
-    assert everything(sock).startswith(b"HTTP/1.1 200")
-    assert everything(idle) == b""
-    sock.close()
-    idle.close()
+        door.stop()
+        assert everything(sock).startswith(b"HTTP/1.1 200")
+        assert everything(idle) == b""
