@@ -142,6 +142,7 @@ def test_two_paths_of_one_host_have_logins_of_their_own(viewer: ViewerProcess, o
         assert page.context.cookies(f"{home}/somewhere/else/") == []
 
 
+@pytest.mark.long
 def test_home_assistant_shows_the_viewer_in_a_frame(viewer: ViewerProcess, open_page: OpenPage) -> None:
     with ingress(viewer.port) as home:
         page = open_page(home, expect_errors=True)

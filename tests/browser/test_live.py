@@ -101,6 +101,7 @@ def test_boxes_move_with_people_and_zone_numbers_change(
     assert edge_node.runs
 
 
+@pytest.mark.long
 def test_a_newcomer_draws_a_counting_line_and_a_zone_and_sees_them_count_within_a_minute(
     edge_node: RealNode, viewer: ViewerProcess, open_page: OpenPage, artifacts: Path
 ) -> None:

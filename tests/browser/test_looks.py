@@ -150,6 +150,7 @@ def test_looks_are_counted_by_purpose_and_both_pages_can_be_used_by_everybody(
     page.screenshot(path=artifacts / f"looks-system-{name}-{scheme}.png", full_page=True)
 
 
+@pytest.mark.long
 def test_a_real_node_with_a_budget_shows_where_it_looks(
     own_broker: Any,
     viewer: ViewerProcess,

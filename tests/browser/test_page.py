@@ -357,7 +357,7 @@ def test_states_of_nodes_and_cameras_are_shown(
     state = page.locator(".tile .state")
     expect(state).to_have_text("streaming")
     edge.zone("yard", "square", occupancy=2)
-    expect(page.locator(".camera-zones")).to_have_attribute("data-live", "true")
+    expect(page.locator("#zones .camera-zones")).to_have_attribute("data-live", "true")
     edge.frame("yard", 20)
     objects = page.locator(".tile dl div", has_text="Objects").locator("dd")
     expect(objects).to_have_text("1")
@@ -368,7 +368,7 @@ def test_states_of_nodes_and_cameras_are_shown(
     edge.announce("yard", online=False)
     expect(state).to_have_text("node offline")
     expect(page.locator(".notice")).to_have_text("The node is offline")
-    expect(page.locator(".camera-zones")).to_have_attribute("data-live", "false")
+    expect(page.locator("#zones .camera-zones")).to_have_attribute("data-live", "false")
     expect(page.locator(".node")).to_have_text("test offline")
 
 

@@ -313,6 +313,7 @@ def test_events_are_filtered_and_paged(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.long
 def test_what_was_counted_is_there_after_the_viewer_restarts(
     own_broker: Any, start_viewer: StartViewer, open_page: OpenPage
 ) -> None:
@@ -474,6 +475,7 @@ def test_every_page_fits_its_screen_and_can_be_used_by_everybody(
         page.close()
 
 
+@pytest.mark.long
 def test_a_picture_is_detected_on_and_a_heatmap_drawn_by_a_real_node(
     own_broker: Any,
     tmp_path: Path,

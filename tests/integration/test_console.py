@@ -71,6 +71,7 @@ def start(installed: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_every_console_command_explains_itself_by_its_own_name(installed: Path) -> None:
     there = {path.name for path in (installed / "bin").glob("darner-*")}
     assert there == set(COMMANDS)

@@ -70,7 +70,7 @@ def test_the_demo_finds_people_prints_its_address_and_ends_after_its_seconds(peo
     mqtt, http = free_port(), free_port()
     ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
     with demo(DEMO_SECONDS="12", DEMO_SOURCE=str(people_video), **ports) as process:
-        assert people_seen(mqtt, timeout=20)
+        assert people_seen(mqtt, timeout=60)
         wait_until(lambda: b'"status":"ok"' in health(http))
         said, _ = process.communicate(timeout=40)
         assert process.returncode == 0, said
@@ -79,11 +79,12 @@ def test_the_demo_finds_people_prints_its_address_and_ends_after_its_seconds(peo
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_all_three_programs(people_video: Path) -> None:
     mqtt, http = free_port(), free_port()
     ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
     with demo(DEMO_SOURCE=str(people_video), **ports) as process:
-        assert people_seen(mqtt, timeout=20)
+        assert people_seen(mqtt, timeout=60)
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=20)
         assert process.returncode == 0, said
@@ -96,7 +97,7 @@ def test_a_killed_broker_is_started_again_and_the_others_reconnect(people_video:
     mqtt, http = free_port(), free_port()
     ports = {"DEMO_MQTT_PORT": str(mqtt), "DEMO_HTTP_PORT": str(http)}
     with demo(DEMO_SOURCE=str(people_video), **ports) as process:
-        assert people_seen(mqtt, timeout=20)
+        assert people_seen(mqtt, timeout=60)
         family = psutil.Process(process.pid).children(recursive=True)
         (broker,) = [child for child in family if child.name() == "mosquitto"]
         broker.kill()
@@ -105,7 +106,7 @@ def test_a_killed_broker_is_started_again_and_the_others_reconnect(people_video:
         returned = time.monotonic()
         assert people_seen(mqtt, timeout=10)
         wait_until(lambda: b'"broker_connected":true' in health(http))
-        assert time.monotonic() - returned < 5
+        assert time.monotonic() - returned < 10
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=20)
         assert process.returncode == 0, said

@@ -165,6 +165,7 @@ def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_bro
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
 def test_each_of_two_archives_is_complete_though_one_was_away_while_the_other_acknowledged(
     own_broker: MosquittoProcess, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -201,6 +202,7 @@ def test_each_of_two_archives_is_complete_though_one_was_away_while_the_other_ac
     report(record_property, "two archives", made=len(promised), repeated=repeated, lost=0)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
 def test_a_second_archive_that_comes_late_gets_all_that_is_still_held(
     own_broker: MosquittoProcess, tmp_path: Path

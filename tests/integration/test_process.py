@@ -308,6 +308,7 @@ def test_an_annotated_video_shows_each_picture_when_it_was_taken(tmp_path: Path)
     assert len(frames) / rate == pytest.approx(2.6, abs=1.5 / rate)
 
 
+@pytest.mark.long
 def test_an_annotated_video_can_be_smaller_and_a_video_after_the_option_is_no_size(tmp_path: Path) -> None:
     video = matroska.write(tmp_path / "film.mkv", SHADES[:2], [0, 100])
     sizes = []
@@ -320,6 +321,7 @@ def test_an_annotated_video_can_be_smaller_and_a_video_after_the_option_is_no_si
     assert sizes == [(width, height), (20, round(20 * height / width / 2) * 2)]
 
 
+@pytest.mark.long
 def test_files_of_any_name_are_done_and_those_that_cannot_be_are_named(tmp_path: Path) -> None:
     film = [SHADES[0], SHADES[1]]
     good = ["08:15:00.mkv", "-x.mkv", "%d.mkv", "a b#c?.mkv", "line\nfeed.mkv", "mo/day.mkv", "tu/day.mkv"]

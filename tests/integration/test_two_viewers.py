@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import MosquittoProcess, wait_until
 from tests.viewer_server.process import ViewerProcess
 
@@ -41,6 +43,7 @@ def events(viewer: ViewerProcess) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_each_of_two_viewers_is_complete(
     own_broker: MosquittoProcess, tmp_path: Path, people_video: Path
 ) -> None:

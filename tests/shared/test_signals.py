@@ -123,6 +123,7 @@ print("stopped")
 """
 
 
+@pytest.mark.long
 def test_a_program_that_is_stopped_three_hundred_times_ends_three_hundred_times() -> None:
     done = run(MANY_TIMES, 110)  # a stop that is missed lasts forever; on a busy machine, each takes 0.2 s
     assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr

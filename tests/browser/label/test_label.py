@@ -123,6 +123,7 @@ def test_boxes_are_drawn_moved_and_resized_with_the_mouse(
     assert box == pytest.approx(wanted, abs=2)
 
 
+@pytest.mark.long
 def test_the_second_tab_is_told_and_chooses(
     viewer: ViewerProcess, open_page: OpenPage, tmp_path: Path, names: list[str]
 ) -> None:
@@ -140,6 +141,7 @@ def test_the_second_tab_is_told_and_chooses(
     assert images(tmp_path)[names[0]]["darner"]["state"] == "empty"
 
 
+@pytest.mark.long
 def test_a_key_that_is_held_down_decides_about_one_picture(
     viewer: ViewerProcess, open_page: OpenPage, tmp_path: Path, names: list[str]
 ) -> None:
@@ -160,6 +162,7 @@ def test_a_key_that_is_held_down_decides_about_one_picture(
     assert [(tmp_path / name).exists() for name in names] == [True, False, *[True] * 5]
 
 
+@pytest.mark.long
 def test_keys_pressed_before_the_next_picture_is_there_change_no_boxes(
     viewer: ViewerProcess, open_page: OpenPage, names: list[str]
 ) -> None:
@@ -180,6 +183,7 @@ def test_keys_pressed_before_the_next_picture_is_there_change_no_boxes(
     expect(page.locator("#boxes button")).to_have_count(2)
 
 
+@pytest.mark.long
 def test_pictures_that_the_node_has_replaced_are_passed_over(
     viewer: ViewerProcess, open_page: OpenPage, tmp_path: Path, names: list[str]
 ) -> None:
@@ -197,6 +201,7 @@ def test_pictures_that_the_node_has_replaced_are_passed_over(
     assert list(images(tmp_path)) == [names[0], names[1], names[5]]
 
 
+@pytest.mark.long
 def test_deleting_what_somebody_else_has_decided_about_is_asked_again(
     viewer: ViewerProcess, open_page: OpenPage, tmp_path: Path, names: list[str]
 ) -> None:
@@ -212,6 +217,7 @@ def test_deleting_what_somebody_else_has_decided_about_is_asked_again(
     assert not (tmp_path / names[0]).exists()
 
 
+@pytest.mark.long
 def test_corrections_that_were_not_accepted_are_kept_in_the_window(
     viewer: ViewerProcess, open_page: OpenPage, names: list[str]
 ) -> None:
@@ -225,6 +231,7 @@ def test_corrections_that_were_not_accepted_are_kept_in_the_window(
     expect(page.locator("#no-boxes")).to_be_visible()
 
 
+@pytest.mark.long
 def test_only_pictures_of_a_kind_are_shown(
     viewer: ViewerProcess, open_page: OpenPage, names: list[str]
 ) -> None:

@@ -397,6 +397,7 @@ def day_of_traffic(seconds: float, dt: float) -> Film:
         yield frame_of(rows, over, t), t
 
 
+@pytest.mark.long
 def test_a_day_of_traffic_leaves_no_state_behind() -> None:
     played = watched()
     sizes, starts, ends = [], 0, 0

@@ -222,6 +222,7 @@ def edge(tmp_path: Path, video: Path, url: str, prefix: str) -> Iterator[subproc
         process.communicate()
 
 
+@pytest.mark.long
 def test_of_two_real_nodes_started_together_one_ends_with_an_error_and_one_goes_on(
     broker: Mosquitto, people_video: Path, tmp_path: Path
 ) -> None:

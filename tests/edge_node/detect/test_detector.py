@@ -360,6 +360,7 @@ class Decoding(OnnxBackend):
         return Pending.of(replace(inference, outputs=left, found=found))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "keys",
     [

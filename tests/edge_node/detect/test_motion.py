@@ -28,6 +28,7 @@ def test_noise_is_no_motion_but_the_network_runs_every_two_seconds_all_the_same(
     assert [n for n, was in enumerate(moved) if was] == [0, 20, 40]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", [12, 40])
 @pytest.mark.parametrize("pixels_per_frame", [0.5, 2, 20])
 def test_nothing_that_moves_is_missed_however_small_or_slow(side: int, pixels_per_frame: float) -> None:

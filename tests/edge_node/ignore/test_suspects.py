@@ -83,6 +83,7 @@ def test_scenery_that_is_found_again_and_again_is_offered(film: Film) -> None:
     assert ever(film, 700) == ["kite"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("film", "until_s"),
     [

@@ -39,6 +39,7 @@ def put(cache: Path, shared_data: Path) -> None:
     shutil.copy(shared_data / "models" / "yolox_nano.onnx", cache / "models")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("there", [True, False], ids=["a better model in the cache", "an empty cache"])
 def test_a_node_says_which_model_it_has_chosen(
     there: bool, broker: Mosquitto, video: Path, cache: Path, tmp_path: Path, shared_data: Path

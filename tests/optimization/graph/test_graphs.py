@@ -118,6 +118,7 @@ def test_what_varies_already_goes_on_varying(tmp_path: Path) -> None:
         np.testing.assert_allclose(after, before, atol=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keep", ["auto", "none"])
 def test_fp16_halves_the_file_and_stays_close(tmp_path: Path, images: Path, keep: str) -> None:
     out, result = tmp_path / "half.onnx", tmp_path / "half.json"

@@ -62,6 +62,7 @@ def _ap(row: dict[str, Any]) -> float:
     return float(row["accuracy"]["ap"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(("count", "slowest"), [(4, 12.0), (14, 12.0), (14, 300.0), (24, 20.0)])
 def test_no_name_lies_on_another_or_on_a_point(count: int, slowest: float, seed: int) -> None:

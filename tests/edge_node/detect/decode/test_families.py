@@ -20,6 +20,7 @@ from tests.edge_node.detect.decode.families import DOG, EXPORTS, SCORE, SIDE, sa
 BLANK = np.zeros((SIDE, SIDE, 3), np.uint8)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("file", "layout", "labels"),
     [

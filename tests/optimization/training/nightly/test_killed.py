@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import onnx
+import pytest
 
 from optimization.training import lineage
 from optimization.training.nightly import record
@@ -33,6 +34,7 @@ while True:
 """
 
 
+@pytest.mark.long
 def test_whatever_the_moment_the_models_are_whole_and_the_next_night_goes_on(tmp_path: Path) -> None:
     one, moments = watched(tmp_path), random.Random(7)
     collect(one.collected, 30)
