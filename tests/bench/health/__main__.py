@@ -31,7 +31,7 @@ import numpy as np
 from tests.bench.health import measure
 from tests.bench.health.cost import cost
 from tests.bench.health.faults import FAULTS
-from tests.bench.health.inputs import digest, film, named
+from tests.bench.health.inputs import DATA, digest, film, named
 from tests.bench.health.made.light import DAY_S
 from tests.bench.health.measure import Judged, after_s, at_most
 from tests.bench.health.scenes import SCENES
@@ -113,7 +113,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("part", choices=("faults", "scenes", "cost"), nargs="?")
-    parser.add_argument("--data", type=Path, default=Path("/work/shared/data"))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--photographs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1, help="which photographs, and when things happen")
     parser.add_argument("--only", default="", help="a regular expression for the names of scenes or faults")

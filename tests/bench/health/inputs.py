@@ -14,6 +14,7 @@ from edge_node.pictures import U8
 from tests.bench.health.made.paint import grainy
 from tests.edge_node.health.films import RATE, Film
 
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 WIDTH = 480
 """Of every picture: half of the time goes into making pictures, and a node looks at 320 pixels of them."""
 HEIGHT = 360

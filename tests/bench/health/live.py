@@ -30,7 +30,7 @@ from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
 from tests.bench.health.faults import FAULTS
-from tests.bench.health.inputs import film, named
+from tests.bench.health.inputs import DATA, film, named
 from tests.bench.health.scenes import SCENES
 from tests.conftest import MosquittoProcess
 from tests.edge_node.health.films import Film
@@ -236,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path("/work/shared/data"))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--input", default="vtest")
     parser.add_argument("--cameras", type=int, default=16)
     parser.add_argument("--minutes", type=float, default=12.0)
