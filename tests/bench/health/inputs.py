@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_node.pictures import U8
 from tests.bench.health.made.paint import grainy
-from tests.edge_node.health.films import RATE, Film
+from tests.edge_node.health.films import RATE, Film, passed_through
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 WIDTH = 480
@@ -72,16 +72,5 @@ def _photograph(path: Path) -> Film:
     random = np.random.default_rng(sum(path.name.encode()))
     parts = (image[45 : 130 + 30 * n, 30 + 70 * n : 60 + 90 * n][:, ::-1] for n in range(3))
     things = [np.ascontiguousarray(part) for part in parts]
-    ways = random.random((3, 3)).tolist()
-
-    def at(t: float) -> U8:
-        out = image.copy()
-        for one, (row, phase, speed) in zip(things, ways, strict=True):
-            x = int((phase + t * (0.02 + 0.06 * speed)) % 1.4 * WIDTH) - one.shape[1]
-            y = int(row * (HEIGHT - one.shape[0]))
-            left, right = max(x, 0), min(x + one.shape[1], WIDTH)
-            if right > left:
-                out[y : y + one.shape[0], left:right] = one[:, left - x : right - x]
-        return grainy(out, 2, random)
-
-    return at
+    passed = passed_through(image, things, random)
+    return lambda t: grainy(passed(t), 2, random)

@@ -46,18 +46,24 @@ def video(path: Path, most: int = 800) -> Film:
 def still(image: U8, walkers: Sequence[U8], seed: int) -> Film:
     """A photograph as a camera with noise would show it, and things that pass through it."""
     random = np.random.default_rng(seed)
-    ways = random.random((len(walkers), 3))
+    walked = passed_through(image, walkers, random)
+    return lambda seconds: noisy(walked(seconds), 2, random)
+
+
+def passed_through(image: U8, things: Sequence[U8], random: np.random.Generator) -> Film:
+    """A photograph through which things pass, each on a row and at a speed of its own; without noise."""
+    ways = random.random((len(things), 3))
 
     def at(seconds: float) -> U8:
-        out = image.copy()
-        height, width = out.shape[:2]
-        for one, (row, phase, speed) in zip(walkers, ways, strict=True):
+        out: U8 = image.copy()
+        height, width = image.shape[:2]
+        for one, (row, phase, speed) in zip(things, ways, strict=True):
             x = int((phase + seconds * (0.02 + 0.06 * speed)) % 1.4 * width) - one.shape[1]
             y = int(row * (height - one.shape[0]))
             left, right = max(x, 0), min(x + one.shape[1], width)
             if right > left:
                 out[y : y + one.shape[0], left:right] = one[:, left - x : right - x]
-        return noisy(out, 2, random)
+        return out
 
     return at
 
