@@ -61,9 +61,9 @@ class Labelling:
         else:
             self.process.terminate()
         out, err = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0
-        # gunicorn may see that Ctrl-C, which reaches the group, has ended its worker before it does so itself
-        assert [line for line in err.splitlines() if "was sent SIG" not in line] == []
+        if group:  # gunicorn may tell its worker to end while Ctrl-C is ending it, and says so then
+            err = re.sub(r"^\[.*\] \[WARNING\] Worker \(pid:\d+\) was sent SIGQUIT!\n", "", err)
+        assert (self.process.returncode, err) == (0, "")
         return out
 
 
