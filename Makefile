@@ -81,6 +81,18 @@ RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
 demo: .venv/.run
 	@$(BIN)/python -m edge_node.demo
 
+# A few tests that fail run once more, by themselves: other users of the machine can take the processor away for a second.
+# Make says so, because a test that passes only then may have found a fault all the same. $(1) names the run, $(2) chooses
+# its tests, $(3) is for the first time alone.
+define twice
+@rm -rf .cache/$(1); pytest="$(BIN)/python -m pytest -o cache_dir=.cache/$(1)"; \
+$$pytest $(3) $(2) && exit; code=$$?; \
+test $$code = 1 && test $$(grep -c '": true' .cache/$(1)/v/cache/lastfailed) -le 5 || exit $$code; \
+echo "make test: TESTS FAILED ($(1)); those that failed run once more, by themselves" >&2; \
+$$pytest -v --last-failed --last-failed-no-failures none $(2) || exit; \
+echo "make test: THESE PASSED ONLY THE SECOND TIME; if no other program was busy, or it happens again, mend them" >&2
+endef
+
 # Whole files side by side, two more than processors, since tests wait much; what measures short times by itself, after.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 2 : 8)))
 # Where Python may not keep what it has compiled, as in many containers, each program that a test starts compiles itself anew.
@@ -96,7 +108,7 @@ test: .venv/.dev
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not timing and not long"
+	$(call twice,tests,-m "not timing and not long",$(SIDE_BY_SIDE))
 	$(MAKE) --no-print-directory test-timing
 endif
 
@@ -118,15 +130,8 @@ coverage: .venv/.dev
 	$(BIN)/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not timing"
 	@$(BIN)/python -m tests.coverage_by_wing
 
-# Tests that fail run once more, by themselves: other users of the machine can take the processor away for a second. Make
-# says so, because a test that passes only then may have found a fault all the same.
-TIMING := $(BIN)/python -m pytest -m timing -o cache_dir=.cache/timing
 test-timing: .venv/.dev
-	@rm -rf .cache/timing; files=$$(grep -rl --include='test_*.py' 'mark\.timing' tests); \
-	$(TIMING) $$files && exit; code=$$?; test $$code = 1 || exit $$code; \
-	echo "make test: TIMING TESTS FAILED; those that failed run once more, by themselves" >&2; \
-	$(TIMING) -v --last-failed --last-failed-no-failures none $$files || exit; \
-	echo "make test: THESE PASSED ONLY THE SECOND TIME; if no other program was busy, or it happens again, mend them" >&2
+	$(call twice,timing,-m timing $$(grep -rl --include='test_*.py' 'mark\.timing' tests),)
 
 # As root also with network namespaces and a small disk of its own; else with a proxy and a limit on files.
 faults: .venv/.dev
