@@ -14,9 +14,8 @@ from edge_node.calendar.sender import CalendarSender
 from edge_node.collect.collector import Collector
 from edge_node.collect.keeper import Source
 from edge_node.collect.looks import SecondLook
-from edge_node.config.changes import with_definitions
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore, with_definitions
 from edge_node.config.saved.paths import path_beside_zones, views_path, zones_path
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.identity import check_name

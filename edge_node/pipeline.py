@@ -14,8 +14,8 @@ from functools import partial
 from edge_node.analytics.paused import Paused
 from edge_node.analytics.watch import IDLE_S, Analysed, Watch, update_all
 from edge_node.collect.collector import Collector
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import are_read_fast, has_pictures
 from edge_node.detect.choosing import Ready

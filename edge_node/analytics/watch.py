@@ -12,7 +12,7 @@ from edge_node.analytics.happenings import Happening
 from edge_node.analytics.heatmap import Heatmap
 from edge_node.analytics.pauses import Pauses
 from edge_node.config.camera_settings import AnalyticsSettings
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detected, Detections, Followed, Frame, Looked, Tracks
 from edge_node.ignore.gate import IgnoreGate

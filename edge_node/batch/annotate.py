@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from edge_node.analytics.watch import Analysed
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.pictures import U8
 from shared.wire.messages import Point, ZoneNumbers
 

@@ -28,8 +28,8 @@ from edge_node.capture.film import WHOLE
 from edge_node.collect.film import FilmCollector
 from edge_node.collect.keeper import Source
 from edge_node.config import load
-from edge_node.config.definitions import configured_definitions
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import configured_definitions
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe, printable
 from edge_node.detect.devices import for_throughput

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from edge_node.analytics.watch import Watch
 from edge_node.calendar.keeper import Now
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore
 from shared.wire.messages import PauseReason
 
 _OFF: PauseReason = "schedule"

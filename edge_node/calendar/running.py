@@ -11,8 +11,8 @@ from edge_node.calendar.commands import CalendarCommands, Handler
 from edge_node.calendar.keeper import Keeper, Now
 from edge_node.calendar.mode_file import ModeFile
 from edge_node.calendar.store import CalendarStore
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.saved.paths import path_beside_zones
 from edge_node.config.settings import EdgeConfig
 from edge_node.days.book import DayBook

@@ -7,14 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
-
-
-def with_definitions(config: EdgeConfig, definitions: DefinitionStore) -> EdgeConfig:
-    """The configuration with the current definitions, which may have been saved over MQTT."""
-    cameras = {name: replace(camera, **definitions[name].by_key()) for name, camera in config.cameras.items()}
-    return replace(config, cameras=cameras)
 
 
 def with_live_changes(running: EdgeConfig, wanted: EdgeConfig) -> EdgeConfig:

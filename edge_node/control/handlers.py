@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from edge_node import __version__
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.saved.answers import saved_as, wrong_in_the_request
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.control.commands import Handler, RefusedError
 from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector

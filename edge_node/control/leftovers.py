@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
 from shared.wire import messages, topics

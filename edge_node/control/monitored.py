@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from edge_node import __version__
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import PrometheusSettings
 from edge_node.control.late_stages import LateStages
 from edge_node.monitoring.exporter import Exporter

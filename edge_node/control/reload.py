@@ -9,9 +9,9 @@ from typing import Any
 
 from edge_node.calendar.running import RunningCalendar
 from edge_node.collect.collector import Collector
-from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.changes import changed_keys, with_live_changes
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore, with_definitions
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.model import ANSWER_S
 from edge_node.health.monitor import HealthMonitor

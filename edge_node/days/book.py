@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.outbox.day_rows import DayRow
 from shared.wire.messages import DayCounters, Event, Flow, LineDefinition, ZoneDefinition, counting
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.sources import describe, has_pictures
 from edge_node.frames import Frame
 from edge_node.health.camera import SOON_S, CameraHealth

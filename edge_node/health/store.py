@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 from msgspec import Meta
 
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.health.camera import CameraHealth, Kept
 from edge_node.health.glance import FINE
 from edge_node.health.usual import Usual

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.frames import I64, Detections, Frame, Tracks
 from edge_node.ignore.rules import REASONS, Ignored, Rules
 from shared.geometry import Bool

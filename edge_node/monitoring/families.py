@@ -15,7 +15,7 @@ from prometheus_client.core import (
 from prometheus_client.core import Metric as Family
 
 from edge_node.analytics.watch import Analysed
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.days.book import CameraDays
 from edge_node.monitoring.meter import Meter
 from shared.wire.messages import CameraProblem, CameraState, Metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edge_node.analytics.watch import Analysed
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.days.book import NO_DAYS, CameraDays
 from edge_node.outbox.outbox import Outbox
 from edge_node.publish.alerting import Alerting

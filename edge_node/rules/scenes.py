@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from shared.rules.scene import Scene
 

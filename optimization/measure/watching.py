@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from edge_node.analytics.watch import Analysed, Watch
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import EdgeConfig, TrackerSettings
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.control.commands import Commands, Handler, RefusedError
 from edge_node.control.inbox import Inbox
 from shared.definitions.problems import problems

@@ -19,8 +19,8 @@ from edge_node import pipeline as module
 from edge_node.analytics.watch import Analysed, Watch, update_all
 from edge_node.capture.camera import capture as real_capture
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.choosing import Asked, Ready
 from edge_node.frames import Detected, Detections, Frame, Tracks

@@ -19,7 +19,7 @@ from edge_node.analytics.analyse import Analytics
 from edge_node.backends.interface import ModelFile
 from edge_node.batch.jobs import names
 from edge_node.config.camera_settings import AnalyticsSettings, CameraSettings
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.commands import Commands
 from edge_node.control.image import to_pixels

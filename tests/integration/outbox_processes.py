@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import OutboxSettings
 from edge_node.days.book import DayBook
 from edge_node.outbox.backlog import Backlog

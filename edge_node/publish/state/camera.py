@@ -14,8 +14,8 @@ from typing import Protocol
 
 from edge_node.analytics.paused import NOTHING, Paused
 from edge_node.analytics.watch import Analysed
-from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveSettings
+from edge_node.config.saved.definitions import Definitions
 from edge_node.days.book import NO_DAYS, CameraDays
 from edge_node.frames import Frame
 from edge_node.publish.compose import Composer, only_time_passed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_node import __version__
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.frames import Frame

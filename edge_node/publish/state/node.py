@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 from edge_node.analytics.paused import Paused
 from edge_node.analytics.watch import Analysed
-from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import Definitions, DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.days.book import NO_DAYS, CameraDays
 from edge_node.publish.compose import Composer

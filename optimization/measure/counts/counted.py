@@ -9,7 +9,7 @@ import numpy as np
 from edge_node.analytics.analyse import Analytics, Report
 from edge_node.analytics.watch import Watch
 from edge_node.config.camera_settings import AnalyticsSettings
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detected, Detections, Frame, Tracks
 from optimization.measure.counts.shapes import Shapes

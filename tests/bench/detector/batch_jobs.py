@@ -19,8 +19,8 @@ from edge_node.analytics.watch import Watch
 from edge_node.batch.parallel import ahead, inferred
 from edge_node.capture.camera import capture
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Detector
 from edge_node.detect.devices import for_throughput

@@ -61,9 +61,9 @@ def watch(video: str, shapes: Any, keys: dict[str, Any]) -> Answer:
     from edge_node.analytics.watch import Watch
     from edge_node.capture.camera import capture
     from edge_node.config.camera_settings import AnalyticsSettings, CameraSettings
-    from edge_node.config.definitions import Definitions
     from edge_node.config.live import LiveStore
     from edge_node.config.model_settings import ModelSettings
+    from edge_node.config.saved.definitions import Definitions
     from edge_node.config.settings import EdgeConfig, TrackerSettings
     from edge_node.detect.detector import Detector
     from edge_node.detect.stages import Detect

@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, 
 
 from edge_node.analytics.watch import Watch
 from edge_node.config.camera_settings import AnalyticsSettings
-from edge_node.config.definitions import Definitions
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.detector import Detector
 from edge_node.frames import Detected, Detections, Frame, Tracks

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect

@@ -29,8 +29,8 @@ from edge_node.collect.keeper import Keeper, Source
 from edge_node.collect.shelf import Shelf
 from edge_node.config.camera_settings import AnalyticsSettings, CameraSettings
 from edge_node.config.collecting import CollectSettings
-from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import EdgeConfig, TrackerSettings
 from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.outbox.outbox import Outbox

@@ -26,8 +26,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
 from edge_node.analytics.watch import Watch, update_all
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Detected, Detections, Frame
 from edge_node.outbox.outbox import Outbox

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, 
 
 from edge_node.analytics.watch import Watch
 from edge_node.config.camera_settings import AnalyticsSettings, CameraSettings
-from edge_node.config.definitions import Definitions
 from edge_node.config.live import LiveStore
 from edge_node.config.publishing import OnvifSettings, TrackSettings
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import EdgeConfig, TrackerSettings
 from edge_node.frames import Detected
 from edge_node.mirror.mirror import Mirror

@@ -13,7 +13,7 @@ import pytest
 
 from edge_node.analytics.watch import Analysed, Watch, update_all
 from edge_node.config.camera_settings import AnalyticsSettings
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.config.settings import TrackerSettings
 from edge_node.frames import Detected, Detections, Followed, Frame, Looked
 from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition

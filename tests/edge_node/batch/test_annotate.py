@@ -11,7 +11,7 @@ from edge_node.analytics.analyse import Analytics
 from edge_node.analytics.watch import Analysed
 from edge_node.batch.annotate import colour_of, draw, is_meant_as_size, size_of
 from edge_node.config.camera_settings import AnalyticsSettings
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.frames import Frame, Tracks
 from shared.wire.messages import LineDefinition, MaskDefinition, ZoneDefinition
 

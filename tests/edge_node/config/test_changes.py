@@ -3,8 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge_node.config.camera_settings import CameraSettings, SnapshotSettings
-from edge_node.config.changes import changed_keys, with_definitions, with_live_changes
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.changes import changed_keys, with_live_changes
 from edge_node.config.ignoring import SuspectSettings
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.publishing import HomeAssistantSettings, OnvifSettings, TrackSettings
@@ -85,11 +84,3 @@ def test_a_running_node_takes_over_only_what_needs_no_restart() -> None:
         "homeassistant.prefix",
         "onvif.prefix",
     ]
-
-
-def test_zones_saved_since_replace_those_of_the_configuration() -> None:
-    store = DefinitionStore(None, RUNNING.cameras)
-    assert with_definitions(RUNNING, store) == RUNNING
-    store.save("yard", {}, {"l": LINE}, replacing=1)
-    yard = with_definitions(RUNNING, store).cameras["yard"]
-    assert (yard.zones, yard.lines) == ({}, {"l": LINE})

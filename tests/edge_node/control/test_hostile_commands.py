@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 
 from edge_node.calendar.running import RunningCalendar
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.inbox import Inbox
 from edge_node.control.leftovers import LISTENS_S, SETTLED_S, Leftovers

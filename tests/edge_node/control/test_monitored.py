@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import PrometheusSettings
 from edge_node.control.late_stages import LateStages
 from edge_node.control.monitored import Monitoring, Shown

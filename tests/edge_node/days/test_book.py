@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.days.book import BACK_US, DayBook
 from edge_node.outbox.day_rows import DayRow
 from shared.schedules.timetable import Timetable

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.ignoring import HealthSettings
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.frames import Frame
 from edge_node.health.camera import CameraHealth
 from edge_node.health.monitor import HealthMonitor

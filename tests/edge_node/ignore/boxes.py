@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.frames import Detections, Frame
 from shared.wire.messages import FilterDefinition, MaskDefinition
 from tests.edge_node.scenes import CLASSES

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Detections, Frame
 from edge_node.outbox.outbox import Outbox

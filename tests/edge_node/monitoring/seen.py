@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge_node.analytics.happenings import Happening
-from edge_node.config.definitions import Definitions
+from edge_node.config.saved.definitions import Definitions
 from edge_node.days.book import CameraDays
 from edge_node.monitoring.exporter import Exporter
 from edge_node.monitoring.families import Now

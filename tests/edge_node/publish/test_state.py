@@ -11,8 +11,8 @@ import pytest
 
 from edge_node.analytics.paused import NOTHING, Paused
 from edge_node.analytics.watch import Analysed
-from edge_node.config.definitions import Definitions, DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import Definitions, DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.days.book import DayBook
 from edge_node.frames import Frame

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.control.commands import Commands, RefusedError
 from shared.errors import ConflictError, MessageError
 from shared.mqtt.address import MqttSettings

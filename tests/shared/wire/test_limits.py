@@ -17,8 +17,8 @@ import pytest
 from edge_node.analytics.happenings import Happening
 from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
 from edge_node.config.live import LiveStore
+from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame
 from edge_node.outbox.outbox import Outbox

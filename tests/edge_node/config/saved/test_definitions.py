@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.config.definitions import DefinitionStore
+from edge_node.config.saved.definitions import DefinitionStore, with_definitions
+from edge_node.config.settings import EdgeConfig
 from shared.errors import ConfigError, ConflictError, OutputError
 from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 
@@ -203,3 +204,12 @@ def test_what_contradicts_itself_is_refused_and_changes_nothing(
     with pytest.raises(ConfigError, match=says):
         store.save("yard", {"a": SQUARE}, {"l": LINE}, 1, **changes)
     assert store["yard"].version == 1
+
+
+def test_zones_saved_since_replace_those_of_the_configuration() -> None:
+    running = EdgeConfig(node="n", cameras=cameras(a=SQUARE))
+    store = DefinitionStore(None, running.cameras)
+    assert with_definitions(running, store) == running
+    store.save("yard", {}, {"l": LINE}, replacing=1)
+    yard = with_definitions(running, store).cameras["yard"]
+    assert (yard.zones, yard.lines) == ({}, {"l": LINE})

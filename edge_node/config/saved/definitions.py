@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.saved.versioned import refuse_outdated
+from edge_node.config.settings import EdgeConfig
 from shared import limits, typed
 from shared.definitions.consistent import refuse_contradictions, refuse_shared_names, refuse_too_much
 from shared.storage.state_file import StateFile
@@ -197,6 +198,12 @@ class DefinitionStore:
 def configured_definitions(camera: CameraSettings) -> Definitions:
     """The definitions of a camera's configuration, as version 1."""
     return Definitions(version=1, **{name: getattr(camera, name) for name in KEYS})
+
+
+def with_definitions(config: EdgeConfig, definitions: DefinitionStore) -> EdgeConfig:
+    """The configuration with the current definitions, which may have been saved over MQTT."""
+    cameras = {name: replace(camera, **definitions[name].by_key()) for name, camera in config.cameras.items()}
+    return replace(config, cameras=cameras)
 
 
 def _hash(definitions: Definitions) -> str:
