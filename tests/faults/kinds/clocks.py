@@ -59,7 +59,10 @@ def clock_over_days(system: System, dice: random.Random) -> Iterator[None]:
             system.edge.start()
             _wait_for_another(session, system)
         what = f"the node does what a clock says that is off by {offset_s / _HOUR_S:g} h"
-        wait_for(lambda: _follows(system), FOLLOWED_WITHIN_S, what)
+        try:
+            wait_for(lambda: _follows(system), FOLLOWED_WITHIN_S, what)
+        except FaultError as error:
+            raise FaultError(f"{error}; {_known(system)}") from None
         _see_alerts(system, what)
         time.sleep(dice.uniform(0.0, 2.0))
     yield
@@ -101,7 +104,22 @@ def _follows(system: System) -> bool:
     if mode is None or mode["mode"] != ("closed" if night else "open"):
         return False
     active = {name: one["active"] for name, one in mode["schedules"].items()}
-    paused = [
+    return active == {"night": night} and _paused(system) == [None if night else "schedule"] * len(CAMERAS)
+
+
+def _paused(system: System) -> list[str | None]:
+    """Why the zone with a schedule is paused, for each camera."""
+    said = system.subscriber.said
+    return [
         (said.get(f"camera/{camera}/zone/{SCHEDULED}") or {"paused": "?"})["paused"] for camera in CAMERAS
     ]
-    return active == {"night": night} and paused == [None if night else "schedule"] * len(CAMERAS)
+
+
+def _known(system: System) -> str:
+    """What the subscriber knows, and how old that is: it may be late, not the node."""
+    mode, now_us = system.subscriber.said.get("mode") or {}, (time.time() + system.clock_offset_s) * 1e6
+    ages = {camera: round(now_us - us) / 1e6 for camera, us in system.subscriber.frames.items()}
+    return (
+        f"the subscriber knows of mode {mode.get('mode')}, schedules {mode.get('schedules')}, zones paused "
+        f"by {_paused(system)}, and of frames that are {ages} s old"
+    )
