@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.pictures import ON_CPU, U8, Box, Decoding, OnGpu, Picture, fitting, in_host, scaled
+from edge_node.pictures import ON_CPU, U8, Box, Decoding, OnGpu, Picture, cut, fitting, in_host, part, scaled
 from shared.geometry import F32, Bool
 from shared.wire.messages import ClockSource
 
@@ -104,17 +104,11 @@ class Frame:
 
     def aligned(self, box: Box) -> Box:
         """The smallest box around another that `cut` takes: NV12 has a colour for every four pixels."""
-        if isinstance(self.picture, OnGpu) and self.picture.chroma is not None:
-            left, top, right, bottom = box
-            return left & ~1, top & ~1, right + right % 2, bottom + bottom % 2
-        return box
+        return self.picture.aligned(box) if isinstance(self.picture, OnGpu) else box
 
     def cut(self, box: Box) -> Picture:
         """A part of the picture where it lies, for a network; see `aligned`."""
-        if isinstance(self.picture, OnGpu):
-            return self.picture.cut(box)
-        left, top, right, bottom = box
-        return self.picture[top:bottom, left:right]
+        return cut(self.picture, box)
 
     def part(self, box: Box | None = None, most_width: float = inf, most_height: float = inf) -> U8:
         """A part of the picture in host memory, shrunk to fit and keeping its aspect, u8 ``(H, W, 3)``, BGR.
@@ -127,14 +121,10 @@ class Frame:
         Returns:
             A view of the picture if it is in host memory and fits.
         """
-        picture = self.picture
         if box is None:
-            return scaled(picture, *fitting(self.width, self.height, most_width, most_height))
+            return scaled(self.picture, *fitting(self.width, self.height, most_width, most_height))
         left, top, right, bottom = box
-        size = fitting(right - left, bottom - top, most_width, most_height)
-        if isinstance(picture, OnGpu):
-            return picture.copier.part(picture, box, *size)
-        return scaled(picture[top:bottom, left:right], *size)
+        return part(self.picture, box, *fitting(right - left, bottom - top, most_width, most_height))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

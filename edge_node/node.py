@@ -18,6 +18,7 @@ from edge_node.config.saved.cameras import CameraStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.control.last_words import end_frozen
+from edge_node.control.restart import Restart
 from edge_node.incoming import Incoming
 from edge_node.models import auto
 from edge_node.parts import Parts
@@ -38,8 +39,6 @@ END_WITHIN_S = 8.0
 """How long a stop may take if something hangs; then the process ends anyhow. Docker kills after 10 s."""
 AGAIN = -1
 """What `run` returns when the node is to be started again: its cameras have changed."""
-AGAIN_AFTER_S = 0.5
-"""How long a change of cameras waits for its answer to be sent, and for further changes, seconds."""
 WAITS = "waits for its first camera, from the viewer's page Cameras or cameras.set"
 """What a node without cameras says."""
 STUCK_S = 1.0
@@ -70,7 +69,7 @@ def run(read: Callable[[], EdgeConfig], store: CameraStore | None = None) -> int
         does = f"watches {', '.join(config.cameras)}" if config.cameras else WAITS
         supervisor.ready(f"node {config.node} {does}")
         node.report_until_done(hangup)
-        if node.again:
+        if node.restart.begun:
             supervisor.status("starting again with changed cameras")
         else:
             supervisor.stopping()
@@ -82,7 +81,7 @@ def run(read: Callable[[], EdgeConfig], store: CameraStore | None = None) -> int
             log.warning("these threads did not end within %.1f s: %s", STOP_WITHIN_S, ", ".join(stuck))
             stacks_after(STUCK_S)
         raise node.error
-    if node.again and not signalled.is_set():
+    if node.restart.begun and not signalled.is_set():
         log.info("starting again with changed cameras")
         return AGAIN
     log.info("stopped")
@@ -110,7 +109,7 @@ class Node:
         store: The cameras that were saved over MQTT; None: cameras cannot be changed.
 
     Attributes:
-        again: Whether the node stops in order to start again with changed cameras.
+        restart: Whether the node stops in order to start again with changed cameras.
         hung: After `finish`, the stages that stood still with work to do, other than cameras.
 
     Raises:
@@ -128,8 +127,7 @@ class Node:
         self._config, self._stop, self._supervisor = config, stop, supervisor
         self._read, self._store = read, store
         self._parts = Parts(config, stop, self._on_refused)
-        self._again_at: float | None = None
-        self.again = False
+        self.restart = Restart(stop)
         self._turns = 0
         self._online = False
         self._finishing = False
@@ -141,7 +139,7 @@ class Node:
         with ExitStack() as stack:
             parts = stack.enter_context(self._parts)
             self._incoming = Incoming(
-                parts, self._read, self._config, self._store, self._on_refused, self._start_again
+                parts, self._read, self._config, self._store, self._on_refused, self.restart.ask
             )
             self._stack = stack.pop_all()
         return self
@@ -205,7 +203,7 @@ class Node:
             if parts.publisher.alerting is not None:
                 parts.publisher.alerting.attend()
             parts.rules.attend()
-            self._start_again_if_due()
+            self.restart.attend()
             if time.monotonic() < next_report + METRICS_EVERY_S:
                 continue
             next_report = time.monotonic()
@@ -268,15 +266,6 @@ class Node:
             *self._incoming.stages(),
             Stage("main", lambda: None if self._finishing else Look(self._turns)),
         ]
-
-    def _start_again(self) -> None:
-        if self._again_at is None:  # else somebody who goes on changing cameras would put it off for ever
-            self._again_at = time.monotonic() + AGAIN_AFTER_S
-
-    def _start_again_if_due(self) -> None:
-        if self._again_at is not None and time.monotonic() >= self._again_at:
-            self.again = not self._stop.is_set()
-            self._stop.set()
 
     def _on_frozen(self, reason: str) -> None:
         self._supervisor.status(reason)

@@ -80,6 +80,13 @@ class OnGpu:
             object.__setattr__(self, "_host", host)
         return host
 
+    def aligned(self, box: Box) -> Box:
+        """The smallest box around another that `cut` takes."""
+        if self.chroma is None:
+            return box
+        left, top, right, bottom = box
+        return left & ~1, top & ~1, right + right % 2, bottom + bottom % 2
+
     def cut(self, box: Box) -> OnGpu:
         """A part of the picture where it lies.
 
@@ -117,6 +124,22 @@ Picture = U8 | OnGpu
 def in_host(picture: Picture) -> U8:
     """The picture in host memory, u8 ``(H, W, 3)``, BGR."""
     return picture.in_host() if isinstance(picture, OnGpu) else picture
+
+
+def cut(picture: Picture, box: Box) -> Picture:
+    """A part of a picture where it lies; `OnGpu.cut` says which boxes a GPU's picture takes."""
+    if isinstance(picture, OnGpu):
+        return picture.cut(box)
+    left, top, right, bottom = box
+    return picture[top:bottom, left:right]
+
+
+def part(picture: Picture, box: Box, width: int, height: int) -> U8:
+    """Any part of a picture in host memory, scaled to width x height; a view if it has that size there."""
+    if isinstance(picture, OnGpu):
+        return picture.copier.part(picture, box, width, height)
+    left, top, right, bottom = box
+    return scaled(picture[top:bottom, left:right], width, height)
 
 
 def scaled(picture: Picture, width: int, height: int) -> U8:

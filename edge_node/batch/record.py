@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.outbox.outbox import numbered
+from edge_node.outbox.added import numbered
 from edge_node.pace import Pace
 from edge_node.publish.compose import Composer
 

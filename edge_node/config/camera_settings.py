@@ -1,4 +1,4 @@
-"""The settings of one camera: its source, its JPEGs, and what is counted in its picture."""
+"""The settings of one camera: its source, how it is analysed, and what is counted in its picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 from edge_node import mqtt_source
 from edge_node.config.collecting import CollectSettings
 from edge_node.config.ignoring import HealthSettings, SuspectSettings
-from edge_node.config.publishing import TrackSettings
+from edge_node.config.publishing import SnapshotSettings, ThumbnailSettings, TrackSettings
 from edge_node.config.tile_settings import Tiles
 from shared import limits
 from shared.configuration.declared import ADDRESS
@@ -31,47 +31,6 @@ from shared.wire.messages import (
 
 _Metre = Annotated[float, Meta(ge=-1_000_000, le=1_000_000)]
 Metres = tuple[_Metre, _Metre]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThumbnailSettings:
-    """The JPEGs of whole frames that a camera publishes."""
-
-    fps: Annotated[float, Meta(ge=0, le=60, description="Most thumbnails a second; 0 publishes none")] = 5.0
-    width: Annotated[
-        int,
-        Meta(
-            ge=16,
-            le=limits.PICTURE_SIDE,
-            description="Width in pixels; a narrower frame is not enlarged. A JPEG that is larger than a "
-            "message may be (1,000,000 bytes, or what the broker takes) is made again with less quality, "
-            "then smaller",
-        ),
-    ] = 640
-    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
-    on_demand: Annotated[
-        bool,
-        Meta(
-            description="Make no thumbnails while viewers say that nobody looks at the camera. Other "
-            "programs that need them must say so, too (topic interest). Not used with homeassistant.enabled"
-        ),
-    ] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class SnapshotSettings:
-    """The JPEGs of single tracks: the best view of each object so far."""
-
-    enabled: Annotated[bool, Meta(description="Publish snapshots, and give their topics in events")] = True
-    side: Annotated[
-        int,
-        Meta(
-            ge=16,
-            le=limits.SNAPSHOT_SIDE,
-            description="Longer side in pixels; a smaller cut-out is not enlarged",
-        ),
-    ] = 256
-    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 80
 
 
 @dataclass(frozen=True, kw_only=True)

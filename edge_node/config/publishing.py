@@ -1,4 +1,4 @@
-"""The settings of what a node publishes besides its own messages: tracks, ONVIF, Home Assistant."""
+"""The settings of what a node publishes: its JPEGs, finished tracks, ONVIF and Home Assistant."""
 
 from __future__ import annotations
 
@@ -11,6 +11,47 @@ from msgspec import Meta
 
 from shared import limits
 from shared.wire.messages import Id, Label
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThumbnailSettings:
+    """The JPEGs of whole frames that a camera publishes."""
+
+    fps: Annotated[float, Meta(ge=0, le=60, description="Most thumbnails a second; 0 publishes none")] = 5.0
+    width: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=limits.PICTURE_SIDE,
+            description="Width in pixels; a narrower frame is not enlarged. A JPEG that is larger than a "
+            "message may be (1,000,000 bytes, or what the broker takes) is made again with less quality, "
+            "then smaller",
+        ),
+    ] = 640
+    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
+    on_demand: Annotated[
+        bool,
+        Meta(
+            description="Make no thumbnails while viewers say that nobody looks at the camera. Other "
+            "programs that need them must say so, too (topic interest). Not used with homeassistant.enabled"
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotSettings:
+    """The JPEGs of single tracks: the best view of each object so far."""
+
+    enabled: Annotated[bool, Meta(description="Publish snapshots, and give their topics in events")] = True
+    side: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=limits.SNAPSHOT_SIDE,
+            description="Longer side in pixels; a smaller cut-out is not enlarged",
+        ),
+    ] = 256
+    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 80
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,17 +9,17 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_node.frames import Detected, Detections, Frame, Looked, Tracks
+from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.ignore import looks
 from edge_node.ignore.places import Glance, Place
+from edge_node.ignore.samples import Sample
 from edge_node.pictures import U8
 from shared import limits
-from shared.geometry import F32, F64, Bool, Floats, iou
+from shared.geometry import F32, Bool, iou
 from shared.wire.messages import Point, Suspect
 
 SAMPLE_S = 2.0
@@ -37,45 +37,6 @@ Covered = Callable[[Detections, Frame], Bool]
 """Which detections of a frame, in pixels, masks and filters drop now."""
 Remembered = tuple[str, tuple[float, float, float, float]]
 """Class and box of a thing that somebody has called real."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sample:
-    """One picture that is looked at."""
-
-    frame: Frame
-    found: Detections
-    tracks: Tracks
-    looked: Looked | None
-    picture: U8
-    changes: F64 | None  # since the sample before; None: its picture says nothing about this one
-    dt: float
-
-    @property
-    def at_us(self) -> int:
-        return self.frame.captured_ns // 1000
-
-    @property
-    def boxes(self) -> F64:
-        return self.fractions(self.found.xyxy)
-
-    def fractions(self, xyxy: Floats) -> F64:
-        return np.asarray(xyxy / np.array([self.frame.width, self.frame.height] * 2, np.float64))
-
-    def looks(self, boxes: F64) -> tuple[F32, Bool | None]:
-        """How each box looks now, and whether something has moved in it; None: not known."""
-        now = looks.looks(self.picture, boxes)
-        return now, None if self.changes is None else looks.moved(self.changes, boxes)
-
-    def looked_at(self, boxes: F64) -> Bool:
-        """In which boxes the network would have found something in this frame."""
-        if self.looked is None:
-            return np.ones(len(boxes), np.bool_)
-        pixels = boxes * ([self.frame.width, self.frame.height] * 2)
-        inside = (pixels[:, None, :2] >= self.looked.xyxy[None, :, :2]).all(axis=2)
-        inside &= (pixels[:, None, 2:] <= self.looked.xyxy[None, :, 2:]).all(axis=2)
-        sides = np.sqrt((pixels[:, 2] - pixels[:, 0]) * (pixels[:, 3] - pixels[:, 1]))
-        return np.asarray((inside & (sides[:, None] >= self.looked.least[None])).any(axis=1))
 
 
 class SuspectHunt:
@@ -195,7 +156,7 @@ class SuspectHunt:
                 for place in self._places:
                     place.forget_looks()
             changes = None if before is None else looks.changes(before, picture, noise)
-            sample = _Sample(frame, best, tracks, detected.looked, picture, changes, dt)
+            sample = Sample(frame, best, tracks, detected.looked, picture, changes, dt)
             self._begin(sample, ~self._watch(sample))
             self._settle(dt)
         self._picture = picture
@@ -206,7 +167,7 @@ class SuspectHunt:
             with self._lock:
                 self._unite()
 
-    def _watch(self, sample: _Sample) -> Bool:
+    def _watch(self, sample: Sample) -> Bool:
         """Tell every place what this picture shows of it; return which detections belong to one."""
         found = sample.found
         taken = np.zeros(len(found), np.bool_)
@@ -245,7 +206,7 @@ class SuspectHunt:
             )
         return taken
 
-    def _begin(self, sample: _Sample, new: Bool) -> None:
+    def _begin(self, sample: Sample, new: Bool) -> None:
         """Begin to watch the places of new detections in which nothing moves."""
         rows = new.nonzero()[0]
         if sample.changes is None or not len(rows):

@@ -14,12 +14,12 @@ import dataclasses
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from edge_node.config.settings import OutboxSettings
 from edge_node.outbox.acknowledgements import Acknowledgements
+from edge_node.outbox.added import Added
 from edge_node.outbox.archives import PATIENCE, Archive, Patience
 from edge_node.outbox.backlog import Backlog, Missing
 from edge_node.outbox.day_rows import DayRow
@@ -42,17 +42,10 @@ COMMIT_S = 0.05
 """The least time between two commits: a lone event does not wait, and a burst shares a commit."""
 RESTING_S = 0.5
 """How soon an idle outbox notices a new connection, or an archive that does not answer."""
-MAX_ADDED = 20_000
-"""The most events that may wait while the disk hangs."""
 DISK_S = 60.0
 """How long the disk may hang until the node ends, seconds: the events that wait in memory are lost then."""
 END_WITHIN_S = 2.0
 """How long closing waits for the thread, which hangs when the disk does."""
-
-
-def numbered(event: Event, boot: str, number: int) -> Event:
-    """The event with its boot, its number in the boot, and the id made of both."""
-    return dataclasses.replace(event, event_id=f"{event.node}-{boot}-{number}", boot=boot, number=number)
 
 
 class Outbox:
@@ -80,11 +73,7 @@ class Outbox:
         path = at_home(settings.path) if settings.path else state_folder() / f"outbox-{node}.db"
         self._backlog = Backlog(path, int(settings.max_mb * 1e6), settings.max_age_h * 3600, patience)
         self._wall_us, self._started = now_us(), time.monotonic()
-        self._lock = threading.Lock()  # guards the next four
-        self._added: deque[tuple[int, Event, Jpeg]] = deque()
-        self._days: dict[tuple[str, str], DayRow] = {}  # by camera and place: the newest ones
-        self._number = 0
-        self._lost: list[Missing] = []
+        self._added = Added(self._clock_us)
         self._wake = threading.Event()
         self._closing = False
         self._idle = threading.Event()
@@ -138,8 +127,7 @@ class Outbox:
         Returns:
             The event with its boot, number and id.
         """
-        with self._lock:
-            event = self._take(event, jpeg)
+        [event] = self._added.take(self._backlog.boot, [(event, jpeg)])
         self._wake.set()
         return event
 
@@ -153,9 +141,7 @@ class Outbox:
         Returns:
             The events with their boot, numbers and ids.
         """
-        with self._lock:
-            taken = [self._take(event) for event in events]
-            self._days.update(((one.camera, one.place), one) for one in days)
+        taken = self._added.take(self._backlog.boot, [(event, None) for event in events], days)
         self._wake.set()
         return taken
 
@@ -212,17 +198,6 @@ class Outbox:
                 return True
         return False
 
-    def _take(self, event: Event, jpeg: Jpeg = None) -> Event:
-        self._number += 1
-        boot, number = self._backlog.boot, self._number
-        event = numbered(event, boot, number)
-        if len(self._added) >= MAX_ADDED:
-            at_us, lost, _ = self._added.popleft()
-            assert lost.number is not None  # noqa: S101 - given above
-            self._lost.append(Missing(boot, lost.number, lost.number, 1, lost.camera, at_us))
-        self._added.append((self._clock_us(), event, jpeg))
-        return event
-
     def _clock_us(self) -> int:
         """The wall clock as read at the start, plus the time since. Setting the clock makes no event old."""
         return self._wall_us + int((time.monotonic() - self._started) * 1e6)
@@ -250,7 +225,7 @@ class Outbox:
         if self._sender.renew(now):
             self._sender.replay(self._acknowledgements.first_to_send())
         self._sender.take_answers(now)
-        self._acknowledgements.take_in(now, self._number)
+        self._acknowledgements.take_in(now, self._added.number)
         self._acknowledgements.check_progress(now, connected=self._client.connected)
         added = bool(self._added)
         if now - (self._committed_at if added else self._tidied_at) >= COMMIT_S:
@@ -269,26 +244,22 @@ class Outbox:
 
     def _commit(self) -> None:
         """Write the added events, and give up those for which there is no room."""
-        with self._lock:
-            added = list(self._added)
-            self._added.clear()
-            lost, self._lost = self._lost, []
-            days, self._days = self._days, {}
+        added = self._added.all()
         rows = self._backlog.write(
             [
                 (event.boot or "", event.number or 0, at_us, event.camera, messages.encode(event))
-                for at_us, event, _ in added
+                for at_us, event, _ in added.events
             ],
-            days.values(),
+            added.days,
             {
                 index: (key_of(event.session, event.snapshot), _made(jpeg))
-                for index, (_, event, jpeg) in enumerate(added)
+                for index, (_, event, jpeg) in enumerate(added.events)
                 if event.type == "alert" and event.snapshot is not None
             },
         )
         self._sender.reserve.make_room(self._clock_us())
-        self._backlog.dropped += len(lost)
-        for missing in _merged(lost) + self._backlog.make_room(self._clock_us()):
+        self._backlog.dropped += added.lost
+        for missing in added.gaps + self._backlog.make_room(self._clock_us()):
             self._leave_gap(missing)
         self._sender.queue(rows)
 
@@ -324,8 +295,3 @@ def _made(jpeg: Jpeg) -> bytes | None:
     except Exception:  # the alert is worth more
         log.exception("outbox: the picture of an alert could not be made")
         return None
-
-
-def _merged(lost: Sequence[Missing]) -> list[Missing]:
-    """Merge consecutive losses into one."""
-    return [lost[-1]._replace(first=lost[0].first, events=len(lost))] if lost else []

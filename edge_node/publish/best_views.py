@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge_node.config.camera_settings import SnapshotSettings
+from edge_node.config.publishing import SnapshotSettings
 from edge_node.frames import Frame, Tracks
 from edge_node.pictures import U8
 

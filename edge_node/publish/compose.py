@@ -288,11 +288,6 @@ def rounded(values: Floats, digits: int) -> list[Any]:
     return numbers
 
 
-def only_time_passed(before: ZoneNumbers, after: ZoneNumbers) -> bool:
-    """Whether a zone's numbers differ in nothing but durations."""
-    return _timeless(before) == _timeless(after)
-
-
 def _speed(metres_per_second: float) -> float | None:
     # Above the horizon of the calibrated ground a speed is NaN, which JSON cannot express.
     return None if math.isnan(metres_per_second) else min(round(metres_per_second, 2), limits.AMOUNT)
@@ -309,8 +304,3 @@ def _short(value: Any) -> Any:
     if isinstance(value, (messages.Dwell, messages.Queue)):
         return dataclasses.replace(value, **{k: round(v, 3) for k, v in vars(value).items()})
     return value
-
-
-def _timeless(numbers: ZoneNumbers) -> ZoneNumbers:
-    queue = numbers.queue and messages.Queue(length=numbers.queue.length)
-    return dataclasses.replace(numbers, dwell=messages.Dwell(completed=numbers.dwell.completed), queue=queue)

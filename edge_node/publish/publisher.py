@@ -13,8 +13,6 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import are_read_fast
-from edge_node.consolidate.consolidation import Consolidation
-from edge_node.consolidate.followed import Summary
 from edge_node.days.book import CameraDays, DayBook
 from edge_node.frames import Frame
 from edge_node.machine.vitals import Throughput, Vitals
@@ -24,6 +22,7 @@ from edge_node.pace import Pace
 from edge_node.publish.alerting import Alerting
 from edge_node.publish.compose import Composer
 from edge_node.publish.events import Events
+from edge_node.publish.finished_tracks import FinishedTracks
 from edge_node.publish.jpeg import Fitting
 from edge_node.publish.sending import Outgoing, Sending
 from edge_node.publish.snapshot_sender import SnapshotSender
@@ -31,7 +30,6 @@ from edge_node.publish.snapshots import Snapshots
 from edge_node.publish.state.node import NodeState
 from edge_node.publish.thumbnails.choosing import Thumbnails
 from edge_node.publish.thumbnails.interests import Interests
-from edge_node.publish.track_sender import TrackSender
 from edge_node.rules.alerts import Alerts
 from shared.channel import Closed
 from shared.mqtt.client import Client
@@ -134,9 +132,8 @@ class Publisher:
         self.events = Events(outbox, composer, self._best, self.days, self.alerting)
         self.state = NodeState(client, config, composer, days=self.days)
         self.serve(config)
-        self._consolidation = Consolidation(config.cameras)
-        self.tracks = TrackSender(client)
-        self._over: set[str] = set()
+        self._finished = FinishedTracks(client, config, composer, self._best)
+        self.tracks = self._finished.sender
 
     def publish_all(self, items: Sequence[Analysed]) -> None:
         """Publish analysed frames: queue their detections and thumbnails, and hand on the rest.
@@ -184,8 +181,7 @@ class Publisher:
         if item.definitions is not None:
             self.events.define(item, item.definitions)
         self.events.report(item)
-        for summary in self._consolidation.update(item):
-            self._send_track(summary, frame)
+        self._finished.update(item)
         camera.last = item
         if item.definitions is not None:
             self.state.define(frame.camera, item.definitions)
@@ -199,21 +195,14 @@ class Publisher:
         """Publish what became certain after a camera's last frame; the frame itself was published before."""
         camera = self._cameras[item.frame.camera]
         self.events.report(item)
-        self._consolidation.conclude(item)
+        self._finished.conclude(item)
         camera.last = item
         self.state.analysed(item)
         self._concluded(item)
 
-    def _send_track(self, summary: Summary, frame: Frame) -> None:
-        """Send a finished track, with the best view of it, if that was not sent yet."""
-        snapshot = self._best.send_best(summary.track_id, frame.camera)
-        message = messages.encode(self._composer.track(summary, frame, snapshot))
-        path = topics.TRACK.path(self._prefix, node=self._node, camera=frame.camera)
-        self.tracks.offer(path, message, key=f"{frame.camera} {summary.track_id}")
-
     def source_ended(self, camera: str) -> None:
         """Note that a camera's source came to its end by itself. Any thread may call this."""
-        self._over.add(camera)
+        self._finished.source_ended(camera)
 
     def newest(self, camera: str) -> Analysed | None:
         """The last frame of a camera that was analysed."""
@@ -229,7 +218,7 @@ class Publisher:
         if settings.snapshot != before.snapshot:
             self._best.reconfigure(camera, settings.snapshot)
         if settings.tracks != before.tracks:
-            self._consolidation.reconfigure(camera, settings.tracks)
+            self._finished.reconfigure(camera, settings.tracks)
 
     def serve(self, config: EdgeConfig) -> None:
         """Make thumbnails on demand where the configuration says so, and have viewers say who looks."""
@@ -276,8 +265,7 @@ class Publisher:
         replaced[topics.THUMBNAIL.name] += sum(dict(self.thumbnails.waiting.dropped).values())
         snapshots = self._snapshots.metrics()
         replaced.update({topics.SNAPSHOT.name: lost} if (lost := sum(snapshots.dropped.values())) else {})
-        lost_tracks = sum(self.tracks.dropped.values()) + self._consolidation.not_followed
-        replaced.update({topics.TRACK.name: lost_tracks} if lost_tracks else {})
+        replaced.update({topics.TRACK.name: lost} if (lost := self._finished.lost) else {})
         lost_here = Counter(self._client.dropped) + replaced  # a copy, because other threads go on counting
         publish = StageMetrics(
             waiting=len(self.outgoing) + len(self.thumbnails.waiting), dropped=sum(lost_here.values())
@@ -302,9 +290,7 @@ class Publisher:
         """Publish the last numbers and "offline", and wait a moment for the broker to have them."""
         for name, camera in self._cameras.items():
             if camera.last is not None:
-                how: messages.TrackEnd = "camera_stopped" if name in self._over else "node_stopped"
-                for summary in self._consolidation.end(name, how):
-                    self._send_track(summary, camera.last.frame)
+                self._finished.end(camera.last.frame)
             self.state.end(name, camera.last)
         until = time.monotonic() + FAREWELL_S
         self._outbox.drain(FAREWELL_S / 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from edge_node.analytics.happenings import Happening
-from edge_node.config.camera_settings import SnapshotSettings
+from edge_node.config.publishing import SnapshotSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Frame, Tracks
 from edge_node.outbox.pictures import Jpeg

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node.config.camera_settings import SnapshotSettings
+from edge_node.config.publishing import SnapshotSettings
 from edge_node.detect.motion import MotionGate
 from edge_node.detect.tiles.motion import ChangedCells
 from edge_node.frames import Frame, Tracks

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
@@ -15,6 +16,8 @@ from viewer_server.stored.reading import Reader
 PAGE_MAX = 500
 MAX_WALKS = 64
 """Maximum index scans that are merged; the events of more places are found in one query, and sorted."""
+LOOKED_AT, LOOKED_AT_ALL = 2000, 50_000
+"""Events of a node, and of all, among which the newest of a kind are looked for at the start."""
 _CURSOR = re.compile(r"(\d{1,16})-(\d{1,18})")
 _EVER_US = 2**53
 
@@ -147,3 +150,25 @@ def _decoded(row: Row) -> Event | None:
         return decode_event(row[2])[0]
     except MessageError:  # stored by another version of Darner
         return None
+
+
+def newest_of_each(db: sqlite3.Connection, nodes: Collection[str], limit: int) -> Iterator[Event]:
+    """The newest track events and the newest other events of each node, oldest first.
+
+    Args:
+        db: The history.
+        nodes: The nodes.
+        limit: How many of each kind; where there are many nodes, fewer of each node.
+    """
+    each = max(min(limit, 5), min(limit, 4 * limit // max(1, len(nodes))))
+    looked_at = max(each, min(LOOKED_AT, LOOKED_AT_ALL // max(1, len(nodes))))
+    for negation in ("", "NOT"):
+        sql = f"""SELECT id, payload FROM (SELECT id, type, payload FROM events WHERE node = ?
+                  ORDER BY boot DESC, number DESC LIMIT {looked_at})
+                  WHERE type {negation} LIKE 'track_%' LIMIT ?"""  # noqa: S608 - ours
+        rows = [row for node in nodes for row in db.execute(sql, (node, each))]
+        for _, payload in sorted(rows):
+            try:
+                yield decode_event(payload)[0]
+            except MessageError:  # stored by another version of Darner
+                continue

@@ -8,18 +8,16 @@ writer apart.
 from __future__ import annotations
 
 import logging
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from shared.errors import MessageError
 from shared.storage.database import open_database
-from shared.wire.messages import Event, NodeMessage, ZoneState, decode_event, encode, now_us
+from shared.wire.messages import Event, NodeMessage, ZoneState, encode, now_us
 from viewer_server.config import HistorySettings
 from viewer_server.quotas import Quotas
-from viewer_server.stored import files
+from viewer_server.stored import feed, files
 from viewer_server.stored.handover import Handover
 from viewer_server.stored.nodes import times
 from viewer_server.stored.nodes.boots import Boots, Mark
@@ -28,7 +26,7 @@ from viewer_server.stored.nodes.places import Places
 from viewer_server.stored.nodes.seen import Seen
 from viewer_server.stored.prune import Pruner
 from viewer_server.stored.rollup import Rollup
-from viewer_server.stored.schema import SCHEMA, VERSION, migrate
+from viewer_server.stored.schema import SCHEMA, VERSION, identify, migrate
 
 log = logging.getLogger("darner.history")
 
@@ -36,8 +34,6 @@ Clock = Callable[[], float]
 
 COMMIT_S = 0.05
 FLUSH_S = 2.0
-LOOKED_AT, LOOKED_AT_ALL = 2000, 50_000
-"""Events of a node, and of all, among which the newest of a kind are looked for at the start."""
 CACHE_KB = 512
 """KB of the file's pages kept in memory. An event needs the newest pages of each index. SQLite's default of
 2 MB fills with the first 2,400 events, which looks like a leak. It saves no time: an event takes 35 us of
@@ -117,7 +113,7 @@ class History:
             self._lock = files.lock(path)
             db = open_database(path, SCHEMA, VERSION, migrate=migrate, exclusive=False)
             db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-            self.archive = _identify(db)
+            self.archive = identify(db)
             self._open = _Parts(db, self._settings, self._quotas, self._boots, self._clock)
         except (OSError, sqlite3.Error) as error:
             self._open = None
@@ -276,19 +272,7 @@ class History:
         """
         if self._open is None:
             return
-        nodes = self._open.ledger.nodes
-        each = max(min(limit, 5), min(limit, 4 * limit // max(1, len(nodes))))
-        looked_at = max(each, min(LOOKED_AT, LOOKED_AT_ALL // max(1, len(nodes))))
-        for negation in ("", "NOT"):
-            sql = f"""SELECT id, payload FROM (SELECT id, type, payload FROM events WHERE node = ?
-                      ORDER BY boot DESC, number DESC LIMIT {looked_at})
-                      WHERE type {negation} LIKE 'track_%' LIMIT ?"""  # noqa: S608 - ours
-            rows = [row for node in nodes for row in self._open.db.execute(sql, (node, each))]
-            for _, payload in sorted(rows):
-                try:
-                    yield decode_event(payload)[0]
-                except MessageError:  # stored by another version of Darner
-                    continue
+        yield from feed.newest_of_each(self._open.db, self._open.ledger.nodes, limit)
 
     def _begin(self, opened: _Parts, wall_us: int) -> None:
         if not opened.db.in_transaction:
@@ -329,11 +313,3 @@ class History:
             log.exception("history: cannot be read either; no event is stored until the viewer restarts")
             self._open.db.close()
             self._open = None
-
-
-def _identify(db: sqlite3.Connection) -> str:
-    """The archive's name, made when the file is new."""
-    db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
-    db.execute("INSERT OR IGNORE INTO meta VALUES ('archive', ?)", (f"viewer-{secrets.token_hex(6)}",))
-    [(name,)] = db.execute("SELECT value FROM meta WHERE key = 'archive'").fetchall()
-    return str(name)

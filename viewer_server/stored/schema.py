@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import sqlite3
 
 from shared.errors import MessageError
@@ -132,3 +133,11 @@ def _count_nodes(db: sqlite3.Connection, wall_us: int) -> None:
             "UPDATE nodes SET sums = sums + ? WHERE node = ?",
             [(count, node) for node, count in db.execute(sql).fetchall()],
         )
+
+
+def identify(db: sqlite3.Connection) -> str:
+    """The archive's name, made when the file is new."""
+    db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+    db.execute("INSERT OR IGNORE INTO meta VALUES ('archive', ?)", (f"viewer-{secrets.token_hex(6)}",))
+    [(name,)] = db.execute("SELECT value FROM meta WHERE key = 'archive'").fetchall()
+    return str(name)

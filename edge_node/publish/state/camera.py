@@ -18,20 +18,12 @@ from edge_node.config.live import LiveSettings
 from edge_node.config.saved.definitions import Definitions
 from edge_node.days.book import NO_DAYS, CameraDays
 from edge_node.frames import Frame
-from edge_node.publish.compose import Composer, only_time_passed
+from edge_node.publish.compose import Composer
+from edge_node.publish.state.numbers import Definition, nobody_inside, nothing_yet, only_time_passed
 from shared import limits
 from shared.secrets.redact import redact
 from shared.wire import messages, topics
-from shared.wire.messages import (
-    DayCounters,
-    Dwell,
-    LineDefinition,
-    Queue,
-    ZoneDefinition,
-    ZoneNumbers,
-    counting,
-    now_us,
-)
+from shared.wire.messages import DayCounters, ZoneNumbers, counting, now_us
 from shared.wire.topics import Topic
 
 ZONE_REFRESH_S = 1.0
@@ -42,8 +34,6 @@ IDLE_S = 1.0
 """Seconds without a frame after which a pause that begins or ends is published without one."""
 DRAINED_S = 3.0
 """Seconds without a frame after which no frame of a camera that has ended can still be on its way."""
-
-Definition = ZoneDefinition | LineDefinition
 
 
 class Say(Protocol):
@@ -111,7 +101,9 @@ class CameraState:
         self.settings(live)
         with self._lock:
             for name, definition in self._defined.items():
-                numbers = self._standing[name] = replace(_nothing(name, definition), paused=paused.why(name))
+                numbers = self._standing[name] = replace(
+                    nothing_yet(name, definition), paused=paused.why(name)
+                )
                 self._tell(numbers, None, watched=False)
             self._say_count(now_us())
 
@@ -226,9 +218,9 @@ class CameraState:
                 self._say_count(item.frame.captured_ns // 1000)
             for name, definition in self._defined.items():
                 numbers = self._standing.get(name) or self._numbers.get(name, (None, 0.0))[0]
-                numbers = numbers or _nothing(name, definition)
+                numbers = numbers or nothing_yet(name, definition)
                 if numbers.paused != paused.why(name):
-                    numbers = self._standing[name] = replace(_left(numbers), paused=paused.why(name))
+                    numbers = self._standing[name] = replace(nobody_inside(numbers), paused=paused.why(name))
                     self._numbers.pop(name, None)  # the next frame's are published in any case
                 elif not self._is_new_day(name):  # what a frame has counted comes with its numbers
                     continue
@@ -241,7 +233,7 @@ class CameraState:
 
     def _leave(self, item: Analysed, now_s: float) -> None:
         """Publish the last numbers without those who are there, because nobody looks at them any more."""
-        for numbers in map(_left, item.report.numbers.values()):
+        for numbers in map(nobody_inside, item.report.numbers.values()):
             if numbers.zone in self._defined and numbers != self._numbers.get(numbers.zone, (None, 0.0))[0]:
                 self._say_zone(numbers, item.frame, now_s, watched=False)
         self._classes, self._left = dict.fromkeys(self._classes, 0), True
@@ -292,31 +284,3 @@ class CameraState:
             classes=self._classes,
         )
         self._say(topics.COUNT, messages.encode(message), camera=self._camera)
-
-
-def _nothing(name: str, definition: Definition) -> ZoneNumbers:
-    """The numbers of a zone or line that has counted nothing yet."""
-    if isinstance(definition, LineDefinition):
-        return ZoneNumbers(zone=name, kind="line")
-    return ZoneNumbers(
-        zone=name,
-        kind="zone",
-        queue=Queue() if definition.queue else None,
-        present=False if definition.presence else None,
-    )
-
-
-def _left(numbers: ZoneNumbers) -> ZoneNumbers:
-    """The numbers with what they have counted, and without those who are there now."""
-    queue = numbers.queue and replace(numbers.queue, length=0, wait_average_s=0.0, wait_longest_s=0.0)
-    dwell: Dwell = replace(numbers.dwell, ongoing_average_s=0.0, ongoing_max_s=0.0)
-    return replace(
-        numbers,
-        occupancy=0,
-        loitering=0,
-        loitering_ids=(),
-        crowded=False,
-        present=None if numbers.present is None else False,
-        dwell=dwell,
-        queue=queue,
-    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
+from edge_node.config.publishing import ThumbnailSettings
 from edge_node.frames import Frame
 from edge_node.pace import Pace
 from edge_node.publish.jpeg import Encoded, Fitted

@@ -30,7 +30,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
 from edge_node.assets.samples import find_video
-from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
+from edge_node.config.camera_settings import CameraSettings
+from edge_node.config.publishing import ThumbnailSettings
 from edge_node.config.settings import BatchSettings, EdgeConfig
 from edge_node.pictures import U8
 from shared.mqtt.address import MqttSettings

@@ -28,9 +28,10 @@ from edge_node import pipeline as pipeline_module
 from edge_node.analytics.watch import Analysed
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
-from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.publishing import ThumbnailSettings
 from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig, OutboxSettings
 from edge_node.detect import detector as detector_module

@@ -16,8 +16,9 @@ from edge_node.collect.chooser import Chooser
 from edge_node.collect.collector import Collector, folder
 from edge_node.collect.keeper import Source
 from edge_node.collect.looks import SecondLook
-from edge_node.config.camera_settings import CameraSettings, SnapshotSettings, ThumbnailSettings
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.collecting import CollectPlace, CollectSettings
+from edge_node.config.publishing import SnapshotSettings, ThumbnailSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.frames import Detected
 from shared import collected

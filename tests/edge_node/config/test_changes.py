@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edge_node.config.camera_settings import CameraSettings, SnapshotSettings
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.changes import changed_keys, with_live_changes
 from edge_node.config.ignoring import SuspectSettings
 from edge_node.config.model_settings import ModelSettings
-from edge_node.config.publishing import HomeAssistantSettings, OnvifSettings, TrackSettings
+from edge_node.config.publishing import HomeAssistantSettings, OnvifSettings, SnapshotSettings, TrackSettings
 from edge_node.config.settings import EdgeConfig
 from shared.wire.messages import FilterDefinition, LineDefinition, MaskDefinition, ZoneDefinition
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from edge_node.config.camera_settings import CameraSettings, ThumbnailSettings
+from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveSettings, LiveStore
 from edge_node.config.model_settings import ModelSettings
+from edge_node.config.publishing import ThumbnailSettings
 from edge_node.config.settings import EdgeConfig
 
 YARD = CameraSettings(source=0, detect_every=2, thumbnail=ThumbnailSettings(fps=3))

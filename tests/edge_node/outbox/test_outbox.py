@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge_node.outbox import outbox as module
+from edge_node.outbox import added
 from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.event_file import Row
 from edge_node.outbox.outbox import DISK_S
@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_a_gap_and_is_counted(tmp_path: Path) -> None:
 def test_a_hung_disk_costs_the_oldest_and_never_the_pipeline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_ADDED", 10)
+    monkeypatch.setattr(added, "MAX_ADDED", 10)
     hangs, answers, write = threading.Event(), threading.Event(), Backlog.write
 
     def hung(self: Backlog, *given: Any) -> list[Row]:

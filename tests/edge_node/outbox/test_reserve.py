@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from edge_node.outbox import reserve, sender
+from edge_node.outbox.added import numbered
 from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.event_file import Row
-from edge_node.outbox.outbox import numbered
 from edge_node.outbox.resend import Resend
 from edge_node.outbox.reserve import EVERY_S, LONGEST, Reserve
 from edge_node.outbox.sender import Sender

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_node.config.camera_settings import SnapshotSettings
+from edge_node.config.publishing import SnapshotSettings
 from edge_node.frames import Frame, Tracks
 from edge_node.publish.best_views import MAX_TRACKS, BestViews
 

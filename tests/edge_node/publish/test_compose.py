@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +10,10 @@ import pytest
 from edge_node.analytics.happenings import Happening
 from edge_node.frames import Detections, Looked
 from edge_node.ignore.rules import REASONS, Ignored
-from edge_node.publish.compose import Composer, fractions, new_session, only_time_passed, rounded
+from edge_node.publish.compose import Composer, fractions, new_session, rounded
 from shared import limits
 from shared.wire import messages
-from shared.wire.messages import Dwell, Queue, ZoneNumbers
+from shared.wire.messages import Dwell, ZoneNumbers
 from tests.edge_node.publish.analysed import analysed
 from tests.edge_node.scenes import CLASSES
 
@@ -140,26 +139,6 @@ def test_an_event_before_1970_occurred_in_1970() -> None:
     item = analysed()
     item = dataclasses.replace(item, frame=dataclasses.replace(item.frame, captured_ns=0))
     assert COMPOSER.event(Happening(type="track_started", occurred_s=item.now_s - 1), item).occurred_us == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        pytest.param({"dwell": Dwell(completed=1, ongoing_max_s=2.0)}, True, id="a longer dwell"),
-        pytest.param({"dwell": Dwell(completed=2, ongoing_max_s=1.0)}, False, id="one more dwell"),
-        pytest.param({"occupancy": 3}, False, id="one more inside"),
-        pytest.param({"queue": Queue(length=1, wait_longest_s=1.0)}, False, id="a queue"),
-    ],
-)
-def test_time_alone_makes_no_other_numbers(change: dict[str, Any], same: bool) -> None:
-    assert only_time_passed(ZONE, dataclasses.replace(ZONE, **change)) is same
-
-
-def test_the_time_waited_in_a_queue_makes_no_other_numbers() -> None:
-    before, after = (
-        dataclasses.replace(ZONE, queue=Queue(length=1, wait_longest_s=seconds)) for seconds in (1.0, 2.0)
-    )
-    assert only_time_passed(before, after)
 
 
 def test_a_zones_times_have_three_decimals() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from edge_node.outbox.added import numbered
 from edge_node.outbox.backlog import Backlog
 from edge_node.outbox.day_rows import DayRow
-from edge_node.outbox.outbox import numbered
 from shared.wire.messages import Event
 from tests.edge_node.outbox.outboxes import event
 from tests.faults.judges.days import Counted, day_problems, read_days
