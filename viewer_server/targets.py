@@ -111,7 +111,15 @@ class NotifySettings:
         ),
     ] = field(default_factory=dict)
     link: Annotated[
-        Annotated[str, Meta(pattern="^https?://", max_length=500)] | None,
+        Annotated[
+            str,
+            Meta(
+                pattern="^https?://",
+                max_length=500,
+                description="Address that begins with https:// or http://",
+            ),
+        ]
+        | None,
         Meta(
             description="Address under which people reach this viewer, for links in alerts, such as "
             "https://cameras.example.com; null: no links"

@@ -44,6 +44,7 @@ class CalendarCommands:
     def set_mode(self, request: Request, image: bytes | None) -> dict[str, Any]:  # noqa: ARG002 - as every handler
         """Set the mode by hand; return it, and when it ends."""
         if request.mode is None:
-            raise MessageError(f"mode is missing; this node has {', '.join(self._keeper.now.calendar.modes)}")
+            modes = ", ".join(self._keeper.now.calendar.modes) or "no modes"
+            raise MessageError(f"mode is missing; this node has {modes}")
         now = self._keeper.set_mode(request.mode, request.until_us)
         return {"mode": now.mode, "next_change_us": now.next_change_us}

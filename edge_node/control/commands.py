@@ -23,8 +23,8 @@ import orjson
 
 from shared import limits, typed
 from shared.channel import Channel, Closed
-from shared.configuration.explain import misfit
-from shared.errors import ConflictError, DarnerError, MessageError
+from shared.configuration.explain import in_our_words, refuse_unknown
+from shared.errors import ConfigError, ConflictError, DarnerError, MessageError
 from shared.log import Once
 from shared.mqtt.client import Client
 from shared.mqtt.received import Received
@@ -176,7 +176,10 @@ class Commands:
             known = ", ".join(self._handlers)
             name = command[: limits.LABEL_LENGTH]
             raise RefusedError("unknown", f"no command {name!r}; the commands are: {known}")
-        return handler(request, image)
+        result = handler(request, image)
+        if "warnings" in result:
+            result["warnings"] += _left_out(payload)
+        return result
 
     def _refuse(self, received: Received, reason: str) -> None:
         self._say(received, RefusedError("busy", reason), {})
@@ -262,13 +265,22 @@ def _refusal(error: DarnerError) -> RefusedError:
 
 
 def _located(payload: bytes, error: str) -> str:
-    """The error with the name of the zone, line, mask or filter, which msgspec writes as [...]."""
-    if "[...]" not in error or len(payload) > limits.DEFINITIONS_BYTES:
+    """The error with the names of zones and schedules, and in words where msgspec has a pattern."""
+    if len(payload) > limits.DEFINITIONS_BYTES:
         return error
     try:
-        return str(misfit(Request, orjson.loads(payload), lambda path: path))
+        return in_our_words(Request, orjson.loads(payload), error)
     except ValueError:  # what follows the misfit may be no JSON
         return error
+
+
+def _left_out(payload: bytes) -> list[str]:
+    """A sentence about the first key that no request has; a newer sender may say more than we know."""
+    try:
+        refuse_unknown(Request, orjson.loads(payload), lambda path: path)
+    except ConfigError as error:
+        return [limits.clipped(f"{error} It was left out.")]
+    return []
 
 
 def _read(payload: bytes) -> tuple[Request, bytes | None]:

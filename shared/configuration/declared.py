@@ -39,6 +39,16 @@ def meta(kind: Any, what: str) -> bool:
     return any(meta(member, what) for member in members(kind)) if _is_union(kind) else False
 
 
+def with_pattern(kind: Any) -> Meta | None:
+    """The note of a declaration, around or inside of Optional, that has the pattern of its texts."""
+    if typing.get_origin(kind) is Annotated:
+        inner, *notes = typing.get_args(kind)
+        own = (note for note in notes if isinstance(note, Meta) and note.pattern)
+        return next(own, None) or with_pattern(inner)
+    inside = map(with_pattern, typing.get_args(kind)) if _is_union(kind) else ()
+    return next((note for note in inside if note is not None), None)
+
+
 def plain(kind: Any) -> Any:
     """The type inside Annotated and Optional; of a section or a word, the section."""
     while True:

@@ -110,6 +110,13 @@ def misfit(kind: Any, value: object, place: Place) -> ConfigError:
     return ConfigError(f"{place(path)}: {reason}")
 
 
+def in_our_words(kind: Any, value: object, error: str) -> str:
+    """What msgspec says of data, or our own words where it leaves out names or shows a pattern."""
+    if "[...]" in error or "matching regex" in error:
+        return str(misfit(kind, value, lambda path: path))
+    return error
+
+
 def refuse_empty_secrets(kind: Any, value: object, where: str, path: str = "") -> None:
     """Make sure that no secret is empty, as a value is that begins with # and has no quotes.
 
@@ -166,9 +173,18 @@ def _in_words(error: str, kind: Any, value: object) -> str:
         return f"expected one of {', '.join(choices)}{section}{cure}"
     reason = re.sub(r" - at `.*`$", "", error)
     reason = re.sub(r"Object missing required field `(\w+)`", r"the key '\1' is missing", reason)
-    reason = re.sub(r"`str` matching regex .*", "1 to 64 letters, digits, '_' or '-'", reason)
+    reason = re.sub(r"`str` matching regex .*", lambda _: _looks(kind), reason)
     reason = re.sub(r"`([a-z |]+)`", lambda found: _named(found[1]), reason).replace("`", "")
     return reason[0].lower() + reason[1:] + _cure(kind, value)
+
+
+def _looks(kind: Any) -> str:
+    """How a text looks that fits the pattern of its type: what is said beside it, without a name before."""
+    note = declared.with_pattern(kind)
+    if note is None or not note.description:
+        return "another text" if note is None else f"a text that matches {note.pattern}"
+    look = note.description.rpartition(": ")[2]
+    return look[0].lower() + look[1:]
 
 
 def _cure(kind: Any, value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -18,6 +19,9 @@ MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _SECOND = timedelta(seconds=1)
+_NO_ZONES = re.compile(r"(posix|right)/.*|localtime|posixrules|Factory")
+"""Files beside those of the zones, on some machines only: no browser knows them, and those below right/ count
+leap seconds."""
 
 
 def zone_called(name: str | None) -> tzinfo:
@@ -29,6 +33,8 @@ def zone_called(name: str | None) -> tzinfo:
     if name is None:
         return _machine_zone()
     try:
+        if _NO_ZONES.fullmatch(name):
+            raise KeyError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ConfigError(

@@ -10,6 +10,7 @@ import orjson
 
 from shared import limits, typed
 from shared.asking.requests import NodeRequests
+from shared.configuration.explain import in_our_words
 from shared.errors import MessageError
 from shared.wire.messages import Response, check_json
 from viewer_server.api.endpoint import Refused
@@ -151,7 +152,7 @@ def body_as(kind: type[Any]) -> dict[str, Any]:
     try:
         typed.convert(wanted, kind)
     except msgspec.ValidationError as error:
-        raise Refused(422, str(error)) from None
+        raise Refused(422, in_our_words(kind, wanted, str(error))) from None
     return {key: wanted[key] for key in kind.__dataclass_fields__ if key in wanted}
 
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from shared.configuration.declared import FILE
 from shared.mqtt.address import MqttSettings
+from shared.wire.messages import Id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +29,14 @@ class DatabaseSettings:
         Meta(description="File that holds the address, with its password, instead of url", extra=FILE),
     ] = None
     schema: Annotated[
-        str,
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[a-z_][a-z0-9_]{0,50}(?!\n)$",
+                description="1 to 51 small letters, digits or _; the first is no digit",
+            ),
+        ],
         Meta(
-            pattern=r"^[a-z_][a-z0-9_]{0,50}(?!\n)$",
             description="PostgreSQL's schema of the tables, which the archive creates; another schema is "
             "another archive",
         ),
@@ -53,7 +59,7 @@ class ArchiveSettings:
         ),
     ] = "auto"
     group: Annotated[
-        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}(?!\n)$")] | None,
+        Id | None,
         Meta(
             description="Name of the shared subscription, for brokers that allow certain names only; null: "
             "the archive's own name, which is in the database. Two archives must not have one name"

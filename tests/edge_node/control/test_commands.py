@@ -57,7 +57,12 @@ def too_early(_: Request, __: bytes | None) -> dict[str, Any]:
     raise RefusedError("busy", "no frame yet")
 
 
+def keep(_: Request, __: bytes | None) -> dict[str, Any]:
+    return {"version": 2, "warnings": []}
+
+
 HANDLERS = {
+    "keep": keep,
     "overtaken": overtaken,
     "full_disk": full_disk,
     "too_early": too_early,
@@ -146,7 +151,27 @@ def test_without_a_usable_response_topic_it_goes_to_the_nodes_own(
         pytest.param("echo", b"?", "invalid", "neither JPEG nor PNG nor JSON", id="nothing we know"),
         pytest.param("echo", b"RIFF\1\0\0\0WEBPVP8 ", "invalid", "is WebP, which is neither JPEG", id="WebP"),
         pytest.param("echo", b"II*\0", "invalid", "is TIFF, which is neither JPEG", id="TIFF"),
-        pytest.param("echo", b'{"camera": "a/b"}', "invalid", "$.camera", id="bad identifier"),
+        pytest.param(
+            "echo",
+            b'{"camera": "a/b"}',
+            "invalid",
+            "camera: 'a/b': expected 1 to 64 letters",
+            id="bad identifier",
+        ),
+        pytest.param(
+            "echo",
+            b'{"calendar": {"schedules": {"night": {"spans": [{}, {"start": "25:00"}]}}}}',
+            "invalid",
+            "calendar.schedules.night.spans.1.start: '25:00': expected local time of day as HH:MM, 24:00 for",
+            id="bad time",
+        ),
+        pytest.param(
+            "echo",
+            b'{"calendar": {"day_starts": ["6:00"]}}',
+            "invalid",
+            "calendar.day_starts.0: '6:00': expected local time of day, as HH:MM",
+            id="bad time without a name before it",
+        ),
         pytest.param("echo", b'{"schema": "darner.request/9"}', "invalid", "$.schema", id="newer schema"),
         pytest.param("echo", b'{"image_base64": "?"}', "invalid", "image_base64", id="bad base64"),
         pytest.param("refuse", b'{"camera": "x"}', "invalid", "camera 'x' is not mine", id="refused"),
@@ -165,6 +190,20 @@ def test_what_cannot_be_done_is_answered_with_the_reason(
     assert response.error is not None
     assert says in response.error
     assert "secret" not in response.error
+
+
+@pytest.mark.usefixtures("node")
+def test_what_is_saved_without_a_key_that_nobody_knows_says_so(broker: Mosquitto) -> None:
+    spans = {"spans": [{"weekdays": ["mon"]}]}
+    _, _, response = ask(broker, "keep", orjson.dumps({"calendar": {"schedules": {"night": spans}}}))
+    assert response.result == {
+        "version": 2,
+        "warnings": [
+            "calendar.schedules.night.spans.0.weekdays: unknown key; did you mean 'days'? It was left out."
+        ],
+    }
+    _, _, response = ask(broker, "keep", b'{"transaction": "t", "version": 1}')
+    assert response.result["warnings"] == []
 
 
 @pytest.mark.usefixtures("node")

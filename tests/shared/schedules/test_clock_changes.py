@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.errors import ConfigError
 from shared.schedules.timetable import Timetable
 from tests.shared.schedules.calendars import calendar, shown, timetable, us
 
@@ -130,6 +131,12 @@ def test_a_span_begins_and_ends_where_the_clock_on_the_wall_says(
     assert times.active("s", stop - 1, None)
     assert times.schedule_start("s", stop - 1, None) == start
     assert times.active("s", us(before), None) is False, "a clock that is set back is at the earlier time"
+
+
+@pytest.mark.parametrize("name", ["localtime", "right/Europe/Berlin", "posix/UTC", "Factory", "../UTC"])
+def test_what_only_some_machines_have_beside_the_zones_is_no_zone(name: str) -> None:
+    with pytest.raises(ConfigError, match="there is no time zone"):
+        timetable(name)
 
 
 EXCEPTIONS = [

@@ -167,8 +167,9 @@ class Calendars:
         """What a calendar would mean; nothing is saved and no node is asked."""
         try:
             wanted = typed.convert(body_as(AheadQuery), AheadQuery)
-            zone = wanted.calendar.timezone or wanted.timezone
-            calendar = replace(wanted.calendar, timezone=zone)
+            calendar = wanted.calendar
+            if calendar.timezone is None:
+                calendar = replace(calendar, timezone=wanted.timezone)
             refuse_nonsense(calendar)
             from_us = now_us() if wanted.from_us is None else wanted.from_us
             return msgspec.to_builtins(ahead(calendar, from_us, wanted.days))  # type: ignore[no-any-return]
