@@ -79,6 +79,19 @@ export function handlesOf(shape, at) {
   return [...middles, ...corners];
 }
 
+/** @param {string | undefined} text The index in a data attribute. */
+const indexOf = (text) => (text === undefined ? undefined : Number(text));
+
+/**
+ * The figure or handle at an element: its key, and the index of its shape, corner or middle.
+ * @param {EventTarget | null} target
+ */
+export function partAt(target) {
+  const part = target instanceof Element ? target.closest("[data-key]") : null;
+  const { key, shape, corner, middle } = part instanceof SVGElement ? part.dataset : /** @type {DOMStringMap} */ ({});
+  return { key, shape: indexOf(shape), corner: indexOf(corner), middle: indexOf(middle) };
+}
+
 /**
  * @param {Point} a
  * @param {Point} b

@@ -9,7 +9,7 @@
 import { svg } from "../common/dom.js";
 import { isolated, shortened } from "../common/names.js";
 import { clamp, Drawing } from "./drawing.js";
-import { figureOf, handlesOf, hatching, middleOf } from "./figures.js";
+import { figureOf, handlesOf, hatching, middleOf, partAt } from "./figures.js";
 import { nameOf } from "./words.js";
 
 const STEP = 0.005; // of the picture, for each press of an arrow key
@@ -18,19 +18,6 @@ const NEAR = 14; // CSS pixels
 const MOST = 24; // characters of a name, so that what stands behind it has room
 /** @type {Record<string, Point>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-/** @param {string | undefined} text The index in a data attribute. */
-const indexOf = (text) => (text === undefined ? undefined : Number(text));
-
-/**
- * The figure or handle at an element: its key, and the index of its shape, corner or middle.
- * @param {EventTarget | null} target
- */
-function partAt(target) {
-  const part = target instanceof Element ? target.closest("[data-key]") : null;
-  const { key, shape, corner, middle } = part instanceof SVGElement ? part.dataset : /** @type {DOMStringMap} */ ({});
-  return { key, shape: indexOf(shape), corner: indexOf(corner), middle: indexOf(middle) };
-}
 
 export class Overlay {
   #root = svg("svg", { class: "overlay" });

@@ -7,8 +7,8 @@
  */
 
 import { button, element, messageOf } from "../common/dom.js";
+import { toggles } from "../picture/options.js";
 import { showIgnored } from "./ignored.js";
-import { toggles } from "./options.js";
 
 /** @param {Parameters<typeof import("./inspect.js").inspect>} given */
 const inspect = async (...given) => (await import("./inspect.js")).inspect(...given); // loaded when needed

@@ -1,7 +1,7 @@
 // The live page: each message of the viewer goes to the tile, the panel or the header that shows it.
 
 /**
- * @import { About, FrameHeader, Kind, Message, Messages } from "../../page"
+ * @import { About, FrameHeader, Message, Messages } from "../../page"
  * @import { ModeBar } from "../schedules/mode.js"
  * @import { KnownNode } from "./status.js"
  * @typedef {{[T in keyof Messages]: (message: Messages[T]) => void}} Handlers
@@ -12,28 +12,15 @@ import { byId } from "../common/dom.js";
 import { Fleet } from "../common/fleet.js";
 import { called, isolated, learnZones, retell } from "../common/names.js";
 import { own } from "../common/own.js";
+import { address, keyOf, linkTo } from "./address.js";
 import { CameraPage } from "./camera.js";
 import { Connection } from "./connection.js";
 import { EventFeed } from "./events.js";
 import { showConnection, showNodes, showSteps } from "./status.js";
-import { linkTo, Tile } from "./tile.js";
+import { Tile } from "./tile.js";
 import { ZonePanel } from "./zones.js";
 
 const SOON_MS = 200; // changes of a large fleet are shown together
-
-/** @param {string} node @param {string} camera */
-const keyOf = (node, camera) => `${node}/${camera}`;
-
-/**
- * What the address asks for: all cameras, or #/camera/NODE/CAMERA for one, with /line, /zone or /mask to draw on it.
- * @returns {{key: string | null, node: string, camera: string, tool: Kind | undefined}}
- */
-function address() {
-  const found = location.hash.match(/^#\/camera\/([^/]+)\/([^/]+)(?:\/(line|zone|mask))?$/);
-  if (!found) return { key: null, node: "", camera: "", tool: undefined };
-  const [, node, camera, tool] = found;
-  return { key: keyOf(node, camera), node, camera, tool: /** @type {Kind | undefined} */ (tool) };
-}
 
 class LivePage {
   #clock = new ServerClock();

@@ -1,7 +1,7 @@
 // One camera's tile: its newest frame, and the words and numbers around it.
 
 /**
- * @import { Box, FrameHeader, Kind, Version } from "../../page"
+ * @import { Box, FrameHeader, Version } from "../../page"
  * @import { CameraMetrics, CameraStatus, DetectedObject, NodeStatus, ZoneState } from "../../wire"
  * @import { ServerClock } from "../common/clock.js"
  */
@@ -10,35 +10,14 @@ import { context2d, element } from "../common/dom.js";
 import { duration, time } from "../common/format.js";
 import { called, label } from "../common/names.js";
 import { Notices } from "../notices/notices.js";
-import { draw } from "./draw.js";
+import { draw, ground } from "../picture/draw.js";
+import { LookLog } from "../picture/looks.js";
+import { show } from "../picture/options.js";
+import { TrackLog } from "../picture/tracks.js";
+import { linkTo } from "./address.js";
 import { Facts } from "./facts.js";
-import { LookLog } from "./looks.js";
-import { show } from "./options.js";
-import { TrackLog } from "./tracks.js";
 
 const STALE_MS = 1000; // a frame that the server received longer ago is not drawn
-const GROUND_WIDTH = 960; // of what is drawn where a camera gives no pictures, pixels at most
-
-/**
- * The address of a camera's page.
- * @param {string} node
- * @param {string} camera
- * @param {Kind} [tool] Begins to draw one.
- */
-export const linkTo = (node, camera, tool) => `#/camera/${node}/${camera}${tool ? `/${tool}` : ""}`;
-
-/**
- * What boxes are drawn on where a camera gives no pictures.
- * @param {FrameHeader["picture"]} picture
- */
-function ground({ width, height }) {
-  const scale = Math.min(1, GROUND_WIDTH / width);
-  const canvas = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
-  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.fillStyle = "#1b262b";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  return canvas.transferToImageBitmap();
-}
 
 export class Tile {
   #canvas = element("canvas", { role: "img" });

@@ -2,10 +2,12 @@
 
 /** @import { StoredEvent, ZoneSummary } from "../../wire" */
 
-import { buttonById, byId, childrenOf, element, inputById, linkById, messageOf, selectById } from "../common/dom.js";
+import { byId, element, inputById, linkById, selectById } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
-import { address, ask, keepUp, ours } from "../common/rest.js";
+import { address, ask, keepUp } from "../common/rest.js";
 import { sentence } from "../common/sentences.js";
+import { Filters } from "../lists/filters.js";
+import { snapshot, Timeline } from "../lists/timeline.js";
 import { moment } from "./axes.js";
 import { CameraFinder, cameraOptions, distinct } from "./cameras.js";
 
@@ -18,88 +20,34 @@ const KINDS = [
   ["alert", "alert"], ["track_started", "track appeared"],
   ["track_ended", "track left"], ["track_linked", "track continued"], ["gap", "events lost"],
 ];
-const PAGE = 50;
 const EVERY_MS = 5000;
 
-const feed = byId("feed");
-const fields = {
-  camera: selectById("camera"), zone: selectById("zone"), kind: selectById("kind"),
-  label: inputById("label"), from: inputById("from"), to: inputById("to"),
-};
 /** @type {Set<string>} */
 const labels = new Set();
-/** @type {string | null} */
-let older = null; // cursor of the next page
-let wanted = ""; // the filter that the list shows
+const filters = new Filters({
+  camera: selectById("camera"), zone: selectById("zone"), kind: selectById("kind"),
+  label: inputById("label"), from: inputById("from"), to: inputById("to"),
+}, () => run());
 
 function filter() {
-  const [node, camera] = fields.camera.value.split("/");
-  /** @param {HTMLInputElement} box */
-  const time = (box) => (box.value ? new Date(box.value).getTime() * 1000 : undefined);
+  const { camera: chosen, zone, kind, label } = filters.fields;
+  const [node, camera] = chosen.value.split("/");
   return {
-    node, camera, zone: fields.zone.value, type: fields.kind.value, label: fields.label.value.trim(),
-    from_us: time(fields.from), to_us: time(fields.to),
+    node, camera, zone: zone.value, type: kind.value, label: label.value.trim(),
+    from_us: filters.moment("from"), to_us: filters.moment("to"),
   };
 }
 
-/** Brings the first page up to date: all of it after the filter has changed, else only what is new. */
-async function refresh() {
-  try {
-    await offer();
-    const asked = filter();
-    const page = await ask("events", { ...asked, limit: PAGE });
-    const now = JSON.stringify(asked);
-    if (now !== JSON.stringify(filter())) return;
-    if (now !== wanted) {
-      wanted = now;
-      older = page.next;
-      feed.replaceChildren(...page.events.map(item));
-      linkById("csv").href = address("events.csv", asked);
-      linkById("ndjson").href = address("events.ndjson", asked);
-    } else {
-      const known = new Set(childrenOf(feed).map((one) => one.dataset.id));
-      const fresh = page.events.filter((event) => !known.has(event.event_id));
-      // Every event is new, so older ones may be missing in the list: the next refresh rebuilds it.
-      if (fresh.length === page.events.length && feed.children.length) wanted = "";
-      insert(fresh);
-    }
-    byId("note").textContent = "";
-  } catch (error) {
-    byId("note").textContent = messageOf(error);
-  }
-  tidy();
-}
-
-/**
- * Puts events at their place in time: some come late.
- * @param {StoredEvent[]} events
- */
-function insert(events) {
-  for (const event of events) {
-    const place = childrenOf(feed).find((other) => Number(other.dataset.at) < event.occurred_us);
-    feed.insertBefore(item(event), place ?? null);
-  }
-}
-
-async function more() {
-  buttonById("more").disabled = true;
-  try {
-    const page = await ask("events", { ...filter(), limit: PAGE, cursor: older });
-    const first = feed.children.length;
-    feed.append(...page.events.map(item));
-    older = page.next;
-    childrenOf(feed)[first]?.focus();
-  } catch (error) {
-    byId("note").textContent = messageOf(error);
-  }
-  buttonById("more").disabled = false;
-  tidy();
-}
-
-function tidy() {
-  byId("more").hidden = older === null;
-  byId("empty").hidden = feed.children.length > 0 || byId("note").textContent !== "";
-}
+/** @type {Timeline<StoredEvent>} */
+const timeline = new Timeline({
+  filter,
+  load: async (parameters) => {
+    const { events, next } = await ask("events", parameters);
+    return { found: events, next };
+  },
+  keyOf: ({ event_id: id }) => id,
+  show: item,
+});
 
 /** @param {StoredEvent} event */
 function item(event) {
@@ -113,28 +61,20 @@ function item(event) {
   const late = event.historical ? [element("span", { class: "badge", title }, "late")] : [];
   const what = element("p", { class: "what" }, ...sentence(event), " ", ...late);
   const where = element("p", { class: "quiet" }, when, " · ", named(event.camera_name, event.camera), " · ", named(event.node_name, event.node));
-  return element("li", { tabindex: -1, "data-id": event.event_id, "data-at": event.occurred_us, "data-type": event.type },
-    picture(event), element("div", {}, what, where));
+  return element("li", { "data-id": event.event_id, "data-type": event.type },
+    snapshot(event.snapshot_url, `Best picture of ${event.label ?? "track"} ${event.track_id}`), element("div", {}, what, where));
 }
 
-/** @param {StoredEvent} event */
-function picture(event) {
-  if (!event.snapshot_url) return element("span", { class: "no-picture", "aria-hidden": "true" });
-  const about = `Best picture of ${event.label ?? "track"} ${event.track_id}`;
-  const url = ours(event.snapshot_url);
-  const image = element("img", { src: url, alt: about, loading: "lazy", width: 72, height: 72 });
-  image.addEventListener("error", () => image.replaceWith(element("span", { class: "no-picture" })));
-  return element("a", { href: url, target: "_blank", rel: "noopener" }, image);
-}
-
-/** Offers cameras and zones to choose from; the current choice stays. */
+/** Offers cameras and zones to choose from, and downloads of what is chosen. */
 async function offer() {
-  const { cameras, zones } = await finder.load(fields.camera.options.length ? fields.camera.value : asked.get("camera"), false);
-  fill("camera", [["", "all"], ...cameraOptions(cameras, zones)]);
-  const chosen = fields.camera.value;
+  const { cameras, zones } = await finder.load(filters.chosen("camera"), false);
+  filters.offer("camera", [["", "all"], ...cameraOptions(cameras, zones)]);
+  const chosen = filters.fields.camera.value;
   const here = zones.filter((zone) => !chosen || chosen === `${zone.node}/${zone.camera}`);
-  const names = [...new Set(here.map(({ zone }) => zone))].map((zone) => pair(zone, zoneName(zone, here)));
-  fill("zone", [["", "all"], ...distinct(names)]);
+  const names = [...new Set(here.map(({ zone }) => zone))].map((zone) => /** @type {[string, string]} */ ([zone, zoneName(zone, here)]));
+  filters.offer("zone", [["", "all"], ...distinct(names)]);
+  linkById("csv").href = address("events.csv", filter());
+  linkById("ndjson").href = address("events.ndjson", filter());
 }
 
 /**
@@ -147,39 +87,6 @@ function zoneName(zone, zones) {
   return [...names].sort().map(isolated).join(" / ");
 }
 
-/** @param {string} value @param {string} text @returns {[string, string]} */
-const pair = (value, text) => [value, text];
-
-/**
- * @param {"camera" | "zone" | "kind"} name
- * @param {[string, string][]} options Value and text of each.
- */
-function fill(name, options) {
-  const select = fields[name];
-  if (options.join("\n") === [...select.options].map(({ value, text }) => pair(value, text)).join("\n")) return;
-  const kept = select.options.length ? select.value : asked.get(name);
-  select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
-  if (kept !== null && options.some(([value]) => value === kept)) select.value = kept;
-}
-
-/** Writes the filter into the address, so that it can be kept and sent to others. */
-function remember() {
-  const kept = new URLSearchParams(Object.entries(fields).map(([name, { value }]) => pair(name, value)).filter(([, value]) => value));
-  history.replaceState(null, "", kept.size ? `?${kept}` : location.pathname);
-}
-
-const asked = new URLSearchParams(location.search);
-fill("kind", KINDS);
-for (const name of /** @type {const} */ (["label", "from", "to"])) fields[name].value = asked.get(name) ?? "";
+filters.offer("kind", KINDS);
 const finder = new CameraFinder(() => run());
-const run = keepUp(refresh, () => EVERY_MS);
-byId("filters").addEventListener("submit", (event) => event.preventDefault());
-byId("filters").addEventListener("change", () => {
-  remember();
-  run();
-});
-byId("filters").addEventListener("reset", () => setTimeout(() => {
-  remember();
-  run();
-}));
-byId("more").addEventListener("click", more);
+const run = keepUp(() => timeline.refresh(offer), () => EVERY_MS);

@@ -28,7 +28,21 @@ const HALO = "rgb(0 0 0 / 0.6)";
 const PLATE = "rgb(8 24 28 / 0.72)";
 
 const TRAIL_MS = 4000;
+const GROUND_WIDTH = 960; // of what is drawn where a camera gives no pictures, pixels at most
 const MOST = 24; // characters of a name, so that its numbers stay on the plate
+
+/**
+ * What boxes are drawn on where a camera gives no pictures.
+ * @param {{width: number, height: number}} frame Its size, pixels.
+ */
+export function ground({ width, height }) {
+  const scale = Math.min(1, GROUND_WIDTH / width);
+  const canvas = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.fillStyle = "#1b262b";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  return canvas.transferToImageBitmap();
+}
 
 /**
  * @param {Context} context
