@@ -113,6 +113,10 @@ def table(report: Report) -> str:
         if count:
             lines.append(f"{count} {what}")
     lines += [
+        f"{count} events of the type {_shown(name)}, which this version does not know: of a newer node?"
+        for name, count in report.unknown_types.items()
+    ]
+    lines += [
         f"BREAK {found.kind}, {found.count} times, first on {_shown(found.topic)}: {_shown(found.detail)}"
         for found in report.breaks
     ]

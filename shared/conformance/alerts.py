@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 from shared.mqtt.received import Received
 from shared.wire import topics
-from shared.wire.messages import Event
+from shared.wire.messages import Event, EventType
 
+EVENT_TYPES = frozenset(get_args(EventType))
 REMEMBERED = 1000
 """Alerts of which is kept what came on the two topics."""
 
@@ -17,6 +19,8 @@ def event_problems(row: topics.Topic, event: Event) -> Iterator[tuple[str, str]]
     """Yield where what an event says does not go with its type."""
     if row is topics.ALERT and event.type != "alert":
         yield "no alert", f"a {event.type} event"
+    if event.type not in EVENT_TYPES:
+        return  # nor is it known what goes with it
     if (event.type == "alert") != (event.alert is not None):
         yield "alert and type differ", f"a {event.type} event {'with' if event.alert else 'without'} alert"
     if (event.type in ("problem_started", "problem_ended")) != (event.problem is not None):

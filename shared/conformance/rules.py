@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.clock import FOLLOWED_NS
 from shared.conformance import numbers
-from shared.conformance.alerts import Alerts, event_problems
+from shared.conformance.alerts import EVENT_TYPES, Alerts, event_problems
 from shared.conformance.delivery import delivery_problems, property_problems
 from shared.conformance.naming import said_of
 from shared.conformance.pairing import ArrivedPicture, Pairing
@@ -26,11 +26,14 @@ from shared.wire.messages import (
     Track,
     ZoneState,
     decode,
+    decode_event,
 )
 
 SETTLED_S = 5.0
 """A picture expires after this time; a frame number that no detections message reached by then is wrong."""
 REMEMBERED_EVENTS = 10_000
+NAMED_TYPES = 20
+"""Types of events that are not known here and are counted by name; those beyond count as "others"."""
 
 
 @dataclass
@@ -64,6 +67,7 @@ class Report:
         unpaired: Pictures of frames that `dropped` counts, because no detections message reported them.
         unnamed: Pictures that name no frame, neither in properties nor in a comment. An older node makes them
             where properties are lost.
+        unknown_types: Events of types that this version does not know, by type: a newer node may send them.
         unread: Messages that were not checked because they came too fast.
     """
 
@@ -74,6 +78,7 @@ class Report:
     unpaired: int
     unread: int = 0
     unnamed: int = 0
+    unknown_types: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -128,6 +133,7 @@ class Checker:
         self._pairing = Pairing(SETTLED_S)
         self._alerts = Alerts(SETTLED_S)
         self._lost = self._repeated = self._unnamed = 0
+        self._unknown_types: Counter[str] = Counter()
 
     def check(self, received: Received, now_s: float) -> None:
         """Check one message.
@@ -157,6 +163,7 @@ class Checker:
             self._repeated,
             self._pairing.unpaired,
             unnamed=self._unnamed,
+            unknown_types=dict(self._unknown_types),
         )
 
     def _note(self, row: str, kind: str, topic: str, detail: str) -> None:
@@ -181,7 +188,7 @@ class Checker:
             yield from self._picture_problems(row, ids, received, now_s)
             return
         try:
-            message: Any = decode(row.payload, received.payload)
+            message = self._read(row, received.payload)
         except MessageError as error:
             yield "schema", str(error)
             return
@@ -197,6 +204,25 @@ class Checker:
             self._alerts.check(row, message, received)
         if row is not topics.REQUEST:
             yield from self._order_problems(message, received, now_s)
+
+    def _read(self, row: topics.Topic, payload: bytes) -> Any:
+        """Read a message; an event of a type that is not known here, as far as every event can be read.
+
+        Raises:
+            MessageError: It breaks the contract.
+        """
+        assert not isinstance(row.payload, str)  # noqa: S101 - the caller has looked: pictures are read elsewhere
+        try:
+            return decode(row.payload, payload)
+        except MessageError:
+            if row.payload is not Event:
+                raise
+            event, _ = decode_event(payload)
+            if event.type in EVENT_TYPES:
+                raise
+        known = event.type in self._unknown_types or len(self._unknown_types) < NAMED_TYPES
+        self._unknown_types[event.type if known else "others"] += 1
+        return event
 
     def _order_problems(self, message: Any, received: Received, now_s: float) -> Iterator[tuple[str, str]]:
         stream = self._streams.setdefault((received.topic, message.session), _Stream())

@@ -88,6 +88,18 @@ def event(seq: int, number: int, **body: Any) -> Received:
 ALERT = messages.Alert(rule="r", severity="info", text="x", trigger="stay")
 
 
+def newer(seq: int, number: int | None, **body: Any) -> Received:
+    """An event of a type that only a newer version knows."""
+    known = {
+        "event_id": f"n-b-{number}",
+        "type": "zone_repainted",
+        "occurred_us": 1,
+        "boot": "b",
+        "number": number,
+    }
+    return sent(topics.EVENTS, messages.encode({"schema": "darner.event/1"} | frame(seq) | known | body))
+
+
 def alert(number: int, row: topics.Topic = topics.ALERT, **body: Any) -> Received:
     known = {"event_id": f"n-s-{number}", "type": "alert", "occurred_us": 1, "alert": ALERT}
     return sent(row, messages.encode(messages.Event(**frame(number) | known | body)))
@@ -199,6 +211,11 @@ BREAKS: list[Any] = [
     ([rules(2), rules(1)], "rules", "version runs backwards"),
     ([alert(1, type="track_ended", alert=None)], "alert", "no alert"),
     ([alert(1, topics.EVENTS, alert=None)], "events", "alert and type differ"),
+    ([newer(5, None)], "events", "schema"),  # what every event has
+    ([newer(5, 1, occurred_us="now")], "events", "schema"),
+    ([newer(5, 1, type="Zone repainted")], "events", "schema"),
+    ([newer(5, 1, type="loitering", direction="up")], "events", "schema"),  # of a known type, all is known
+    ([newer(5, 1), newer(4, 2)], "events", "seq runs backwards"),
     ([alert(1, topics.EVENTS, type="loitering")], "events", "alert and type differ"),
     ([alert(1, topics.EVENTS, alert=None, type="problem_started")], "events", "problem and type differ"),
     ([boxes(5), boxes(5)], "detections", "dropped does not add up"),
@@ -280,6 +297,7 @@ KEPT: list[Any] = [
     ([boxes(1), boxes(6, dropped=4), picture(3)], {"unpaired": 1}),
     ([event(5, 1), event(6, 2), event(5, 1)], {"repeated": 1}),
     ([event(5, 2), event(4, 1, historical=True)], {"repeated": 1}),
+    ([newer(5, 1, colour="red"), newer(6, 2, alert={"what": 1})], {"zone_repainted": 2}),
     ([track(5, 1), track(6, 2), track(5, 1)], {"repeated": 1}),
     ([status(number=9), status("offline", number=1)], {}),
     ([sent(topics.STATUS, b"")], {}),
@@ -299,7 +317,17 @@ def test_what_keeps_the_contract_is_no_break(
     report = checked(wire, messages_sent)
     assert report.breaks == []
     numbers = {"lost": report.lost, "unpaired": report.unpaired, "repeated": report.repeated}
+    numbers |= report.unknown_types
     assert numbers == {"lost": 0, "unpaired": 0, "repeated": 0} | counted
+
+
+def test_types_of_events_that_a_newer_node_sends_are_named_and_only_some_are_remembered() -> None:
+    checker = Checker(PREFIX)
+    for number in range(1, 31):
+        checker.check(newer(number, number, type=f"new_{number}"), 0.0)
+    report = checker.finish()
+    assert (report.breaks, len(report.unknown_types), report.unknown_types["others"]) == ([], 21, 10)
+    assert "1 events of the type new_1, which this version does not know" in conformance.table(report)
 
 
 def test_a_node_without_mqtt_5_is_not_asked_for_properties() -> None:
