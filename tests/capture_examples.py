@@ -177,7 +177,7 @@ def main() -> int:
         )
         with Client(MqttSettings(url=broker.url), name="capture") as client:
             client.subscribe(f"{PREFIX}/#", 1, as_published=True)
-            assert client.wait_subscribed(10)
+            assert client.wait_subscribed(30)
             state = os.environ | {"DARNER_STATE": str(folder)}
             edge = ["-m", "edge_node", "--config", str(folder / "edge.yaml")]
             viewer = ["-m", "viewer_server", "--set", f"mqtt.url={broker.url}", "--set", "http.port=0"]
@@ -189,7 +189,7 @@ def main() -> int:
             finally:
                 for process in running:
                     process.terminate()
-                    process.wait(10)
+                    process.wait(60)
         broker.kill()
     for name in {row.name for row in topics.TABLE} - examples.keys():
         print(f"no message on {name}: its example was not refreshed", file=sys.stderr)

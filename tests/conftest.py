@@ -81,8 +81,11 @@ def free_port() -> int:
             return port
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 15.0) -> None:
-    """Wait until the condition holds; fail the test when it does not in time."""
+def wait_until(condition: Callable[[], object], timeout: float = 30.0) -> None:
+    """Wait until the condition holds; fail the test when it does not in time.
+
+    The time costs nothing where all is well, so it is long enough for a machine that others use as well.
+    """
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
@@ -299,7 +302,9 @@ CHROMIUM_ARGUMENTS = [
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium, else Playwright's own; a process has one, as Playwright allows no second."""
-    from playwright.sync_api import sync_playwright  # not in the environments of `make test-engines`
+    from playwright.sync_api import expect, sync_playwright  # not in the environments of `make test-engines`
+
+    expect.set_options(timeout=30_000)  # instead of 5 s, which a busy machine takes now and then
 
     installed = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:

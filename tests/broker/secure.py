@@ -49,7 +49,7 @@ class SecureBroker:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def settings(self, user: str, **changes: object) -> MqttSettings:
         """User and password over TLS."""

@@ -50,16 +50,16 @@ def test_each_engine_retains_a_large_message_and_stops_when_asked(engine: str) -
     with running("--engine", engine, port=port) as process:
         settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}")
         with Client(settings, name="a") as writer, Client(settings, name="b") as reader:
-            assert writer.wait_connected(10)
+            assert writer.wait_connected(30)
             writer.set_state(topics.STATUS, "darner/v1/n/status", bytes(900_000))
-            assert writer.finish(10)
+            assert writer.finish(30)
             reader.subscribe("darner/v1/+/status", 1)
-            got = reader.received.get(10)
+            got = reader.received.get(30)
             assert (len(got.payload), got.retain) == (900_000, True)
         assert process.stderr is not None
         assert any(f"{engine} listens on 127.0.0.1:{port}" in line for line in process.stderr)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
         assert process.returncode == 0
 
 
@@ -75,11 +75,11 @@ def test_a_broker_that_is_frozen_is_stopped_all_the_same() -> None:
         (mosquitto,) = psutil.Process(process.pid).children()
         mosquitto.suspend()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert not mosquitto.is_running()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_the_broker_may_have_as_many_files_open_as_it_takes_connections() -> None:
@@ -96,7 +96,7 @@ def test_the_broker_may_have_as_many_files_open_as_it_takes_connections() -> Non
         assert int(found[1]) >= 2100
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_a_fleet_gets_as_many_connections_as_are_asked_for(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_connections_that_the_system_does_not_allow_are_refused_in_one_line(aske
     few = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 5000)); "
     run = f"from broker.__main__ import main; sys.exit(main(['--max-connections', '{asked}']))"
     done = subprocess.run(
-        [sys.executable, "-c", few + run], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", few + run], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == ConfigError.exit_code
     assert re.search(says, done.stderr)
@@ -138,8 +138,8 @@ def test_a_second_stop_ends_a_broker_that_is_frozen_at_once() -> None:
         process.send_signal(signal.SIGTERM)
         time.sleep(0.4)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(2) == 128 + signal.SIGTERM
-        wait_until(lambda: not mosquitto.is_running() or mosquitto.status() == psutil.STATUS_ZOMBIE, 5)
+        assert process.wait(30) == 128 + signal.SIGTERM
+        wait_until(lambda: not mosquitto.is_running() or mosquitto.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_taken_port_is_one_clear_line_and_a_failure() -> None:
@@ -148,7 +148,7 @@ def test_a_taken_port_is_one_clear_line_and_a_failure() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         result = subprocess.run(
-            [sys.executable, "-m", "broker", "--port", str(port)], capture_output=True, text=True, timeout=20
+            [sys.executable, "-m", "broker", "--port", str(port)], capture_output=True, text=True, timeout=60
         )
     assert result.returncode == 2
     assert f"port {port}" in result.stderr
@@ -162,9 +162,9 @@ def test_what_is_saved_survives_kill_9_when_a_folder_is_given(tmp_path: Path) ->
     first = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     wait_for_port(port)
     with Client(settings, name="a") as writer:
-        assert writer.wait_connected(10)
+        assert writer.wait_connected(30)
         writer.set_state(topics.STATUS, "darner/v1/n/status", b"kept")
-        assert writer.finish(10)
+        assert writer.finish(30)
     first.send_signal(signal.SIGUSR1)  # "save now", instead of a minute's wait
     wait_until((tmp_path / "data" / "mosquitto.db").exists)
     first.kill()
@@ -173,7 +173,7 @@ def test_what_is_saved_survives_kill_9_when_a_folder_is_given(tmp_path: Path) ->
     wait_for_port(port)
     with Client(settings, name="b") as reader:
         reader.subscribe("darner/v1/#", 1)
-        assert reader.received.get(10).payload == b"kept"
+        assert reader.received.get(30).payload == b"kept"
     second.kill()
     second.wait()
 
@@ -187,14 +187,14 @@ def test_a_client_that_fills_the_memory_is_cut_off_and_the_others_go_on(tmp_path
     wait_for_port(port)
     settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}")
     with Client(settings, name="evil") as evil, Client(settings, name="shop") as shop:
-        assert evil.wait_connected(10)
-        assert shop.wait_connected(10)
+        assert evil.wait_connected(30)
+        assert shop.wait_connected(30)
         for number in range(40):
             evil.set_state(topics.ZONE, f"darner/v1/evil/camera/c/zone/z{number}", bytes(900_000))
         wait_until(lambda: evil.connections > 1 or not evil.connected)
         assert psutil.Process(process.pid).memory_info().rss < 60_000_000
         shop.set_state(topics.STATUS, "darner/v1/shop/status", b"{}")
-        assert shop.finish(10)
+        assert shop.finish(30)
         assert shop.connections == 1
     process.kill()
     process.wait()
@@ -227,7 +227,7 @@ def reading(port: int, came: list[bytes]) -> Iterator[None]:
     reader.connect("127.0.0.1", port)
     reader.loop_start()
     reader.subscribe("darner/v1/#", 1)
-    assert subscribed.wait(10)
+    assert subscribed.wait(30)
     yield
     reader.disconnect()
     reader.loop_stop()
@@ -240,12 +240,12 @@ def test_a_reader_that_was_away_gets_all_that_an_outage_left_behind() -> None:
         with reading(port, came):
             pass
         with Client(MqttSettings(url=f"mqtt://127.0.0.1:{port}"), name="a") as writer:
-            assert writer.wait_connected(10)
+            assert writer.wait_connected(30)
             for number in range(1500):
                 payload = str(number).encode()
                 while not writer.publish(topics.EVENTS, "darner/v1/n/camera/c/events", payload):
                     time.sleep(0.01)  # the queue is full
-            assert writer.finish(20)
+            assert writer.finish(30)
         with reading(port, came):
             wait_until(lambda: len(came) == 1500)
     assert came == [str(number).encode() for number in range(1500)]
@@ -292,12 +292,12 @@ class TestStartedByRoot:
             assert mosquitto.username() == "mosquitto"
             settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}")
             with Client(settings, name="a") as writer:
-                assert writer.wait_connected(10)
+                assert writer.wait_connected(30)
                 writer.set_state(topics.STATUS, "darner/v1/n/status", b"kept")
-                assert writer.finish(10)
+                assert writer.finish(30)
         with running("--data", str(folder / "data"), port=port), Client(settings, name="b") as reader:
             reader.subscribe("darner/v1/n/status", 1)
-            assert reader.received.get(10).payload == b"kept"
+            assert reader.received.get(30).payload == b"kept"
 
     def test_a_folder_that_its_user_cannot_reach_is_one_clear_line(self, folder: Path) -> None:
         closed = folder / "closed"

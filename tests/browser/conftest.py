@@ -49,7 +49,7 @@ def open_page(chromium: Browser, start_viewer: StartViewer) -> Iterator[OpenPage
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(30_000)
         if not expect_errors:
             page.on("console", lambda m: errors.append(m.text) if m.type in ("error", "warning") else None)
             page.on("pageerror", lambda e: errors.append(str(e)))

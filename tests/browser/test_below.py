@@ -126,7 +126,7 @@ def test_a_script_sends_to_the_login_and_back_below_the_path(site: str, open_pag
     page.goto(f"{site}/events")
     expect(page.locator("#feed li").first).to_be_visible()
     page.context.clear_cookies()
-    expect(page).to_have_url(f"{site}/login?next=%2Fevents", timeout=10_000)
+    expect(page).to_have_url(f"{site}/login?next=%2Fevents")
     log_in(page, PASSWORD)
     expect(page).to_have_url(f"{site}/events")
 

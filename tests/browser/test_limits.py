@@ -37,7 +37,7 @@ def test_the_system_page_marks_the_node_whose_things_gave_way(
         expect(marks.filter(has_text="its clock is wrong")).to_be_visible(timeout=15_000)
         new.announce("front")
         together = page.get_by_role("region", name="Limits reached").get_by_role("listitem")
-        expect(together).to_contain_text("All nodes: more than 2 nodes", timeout=15_000)
+        expect(together).to_contain_text("All nodes: more than 2 nodes")
         expect(page.get_by_role("region", name="Node shop").get_by_role("listitem")).to_have_count(0)
         accessible(page)
         page.screenshot(path=str(tmp_path / "limits.png"), full_page=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def canvas_of(camera: str) -> str:
 
 
 def wait_drawn(page: Page, camera: str, seq: int) -> None:
-    expect(page.locator(canvas_of(camera))).to_have_attribute("data-seq", str(seq), timeout=15_000)
+    expect(page.locator(canvas_of(camera))).to_have_attribute("data-seq", str(seq))
 
 
 def test_every_drawn_frame_carries_its_own_boxes(
@@ -126,8 +127,7 @@ def test_a_page_opened_later_shows_the_last_frame_zones_numbers_and_events(
     edge.zone("yard", "gate", line=True, entered=7, exited=4)
     edge.event("yard", "zone_entered", 5, zone="square")
     edge.frame("yard", 11)
-    while viewer.metric("darner_viewer_frames_joined_total") < 1:
-        time.sleep(0.05)
+    wait_until(lambda: viewer.metric("darner_viewer_frames_joined_total") >= 1)
     time.sleep(1.2)  # by now the frame is older than what is drawn when it arrives live
     page = open_page(viewer.url)
     wait_drawn(page, "yard", 11)
@@ -209,7 +209,7 @@ def test_the_page_says_what_it_waits_for(
     accessible(page)
     page.screenshot(path=artifacts / "waiting.png")
     own_broker.start()
-    expect(now).to_contain_text("An edge node must announce itself on darner/v1/…/status", timeout=10_000)
+    expect(now).to_contain_text("An edge node must announce itself on darner/v1/…/status")
     commands = now.locator("code")
     expect(commands).to_have_text(
         [
@@ -240,7 +240,7 @@ def test_the_page_comes_back_by_itself_after_the_viewer_restarts(
     expect(page.locator("#connection")).to_contain_text("Connection lost, trying again in")
     edge.client.set_state(topics.CAMERA_STATUS, edge.path(topics.CAMERA_STATUS, camera="gone"), b"")
     viewer.start()
-    expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
+    expect(page.locator("#connection")).to_have_text("Live")
     expect(page.locator(".tile")).to_have_count(1)
     edge.frame("yard", 3)
     wait_drawn(page, "yard", 3)
@@ -254,10 +254,10 @@ def test_pictures_go_on_after_the_broker_restarts(
     edge.frame("yard", 1)
     wait_drawn(page, "yard", 1)
     own_broker.kill()
-    expect(page.locator("#connection")).to_have_text("No broker connection", timeout=15_000)
+    expect(page.locator("#connection")).to_have_text("No broker connection")
     own_broker.start()
-    expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
-    assert edge.client.wait_connected(15)
+    expect(page.locator("#connection")).to_have_text("Live")
+    assert edge.client.wait_connected(30)
     with streaming(edge, "yard"):
         page.wait_for_function("() => document.querySelector('canvas').dataset.seq > 5")
 
@@ -379,11 +379,12 @@ def test_numbers_around_the_picture_are_measured(
     page = open_page(viewer.url)
     with streaming(edge, "yard", fps=10):
         facts = page.locator(".tile dl")
-        expect(facts).to_contain_text("per s", timeout=10_000)
+        expect(facts).to_contain_text("per s")
         expect(page.locator(".tile dd").nth(2)).to_contain_text(" ms")
         expect(page.locator(".tile dd").nth(0)).to_have_text("1")
-    assert "clock is corrected by" in (page.locator(".tile dl div").nth(2).get_attribute("title") or "")
-    expect(page.locator(".notice")).to_contain_text("No new picture for", timeout=10_000)
+    age = page.locator(".tile dl div").nth(2)
+    expect(age).to_have_attribute("title", re.compile("clock is corrected by"))
+    expect(page.locator(".notice")).to_contain_text("No new picture for")
 
 
 def test_a_hidden_page_asks_for_no_frames_and_shows_the_newest_when_it_is_back(
@@ -401,8 +402,7 @@ def test_a_hidden_page_asks_for_no_frames_and_shows_the_newest_when_it_is_back(
     page.evaluate(hide, True)
     for seq in range(1, 60):
         edge.frame("yard", seq)
-    while viewer.metric("darner_viewer_frames_joined_total") < 60:
-        time.sleep(0.05)
+    wait_until(lambda: viewer.metric("darner_viewer_frames_joined_total") >= 60)
     assert viewer.metric("darner_viewer_frames_sent_total") <= 1 + 6
     page.evaluate(hide, False)
     edge.frame("yard", 61)

@@ -267,8 +267,8 @@ def test_an_event_that_happens_is_counted_and_shown_while_the_pages_are_open(
     before = int(gate.get_attribute("data-entered") or 0)
     expect(events.locator("#feed li")).to_have_count(50)
     edge.event("yard", "line_crossed", 1, zone="gate", direction="in", boot="now", label="bus")
-    expect(gate).to_have_attribute("data-entered", str(before + 1), timeout=10_000)
-    expect(events.locator("#feed li").first).to_contain_text("bus 1 crossed gate, in", timeout=10_000)
+    expect(gate).to_have_attribute("data-entered", str(before + 1))
+    expect(events.locator("#feed li").first).to_contain_text("bus 1 crossed gate, in")
 
 
 def test_paths_of_finished_tracks_are_drawn_where_a_node_tells_of_them(
@@ -281,7 +281,7 @@ def test_paths_of_finished_tracks_are_drawn_where_a_node_tells_of_them(
     for number, label in enumerate(("person", "person", "car"), 1):
         way = [(0.0, 0.1, 0.2 * number), (1.0, 0.5, 0.3), (2.0, 0.9, 0.25 * number)]
         edge.client.publish(topics.TRACK, path, encode(track(number, node=edge.node, label=label, path=way)))
-    expect(page.locator("#paths-note")).to_contain_text("last 3 finished tracks", timeout=15_000)
+    expect(page.locator("#paths-note")).to_contain_text("last 3 finished tracks")
     expect(page.locator("#paths-canvas")).to_have_attribute("aria-label", "Paths: 1 car, 2 person")
     page.locator("#paths").screenshot(path=artifacts / "paths.png")
 
@@ -326,7 +326,7 @@ def test_what_was_counted_is_there_after_the_viewer_restarts(
             edge.event("yard", "line_crossed", number, zone="gate", direction="in", boot="b")
         page = open_page(f"{viewer.url}/analytics", expect_errors=True)
         gate = page.locator('[data-zone="gate"]')
-        expect(gate).to_have_attribute("data-entered", "7", timeout=15_000)
+        expect(gate).to_have_attribute("data-entered", "7")
         viewer.stop()
         edge.event("yard", "line_crossed", 8, zone="gate", direction="in", boot="b")  # lost: it has no outbox
         viewer.start()
@@ -334,7 +334,7 @@ def test_what_was_counted_is_there_after_the_viewer_restarts(
         for number in (7, 8, 9):  # what an outbox does: again, from where it was not acknowledged
             edge.event("yard", "line_crossed", number, zone="gate", direction="in", boot="b", historical=True)
         page.goto(f"{viewer.url}/analytics")
-        expect(gate).to_have_attribute("data-entered", "9", timeout=15_000)
+        expect(gate).to_have_attribute("data-entered", "9")
         page.goto(f"{viewer.url}/events")
         expect(page.locator("#feed li")).to_have_count(9)
         expect(page.get_by_text("late", exact=True)).to_have_count(2)
@@ -496,20 +496,20 @@ def test_a_picture_is_detected_on_and_a_heatmap_drawn_by_a_real_node(
     try:
         viewer.wait(cameras=1)
         page = open_page(f"{viewer.url}/system", expect_errors=True)
-        expect(page.locator("#try-node")).to_contain_text("real", timeout=20_000)
+        expect(page.locator("#try-node")).to_contain_text("real")
         page.locator("#try-file").set_input_files(picture)
         page.get_by_role("button", name="Detect").click()
         expect(page.locator("#try-note")).to_contain_text(re.compile(r"Node real sees .*\d+ person"))
         assert int(page.locator("#try-canvas").get_attribute("data-objects") or 0) >= 3
         page.locator("#try-canvas").screenshot(path=artifacts / "detect.png")
         page.goto(f"{viewer.url}/analytics")
-        expect(page.locator("#heat-note")).to_contain_text("Most time in one place", timeout=20_000)
+        expect(page.locator("#heat-note")).to_contain_text("Most time in one place")
         page.locator("#heat").screenshot(path=artifacts / "heatmap.png")
         page.get_by_role("button", name="Refresh").click()
         expect(page.locator("#heat-note")).to_contain_text("Most time in one place")
     finally:
         node.terminate()
-        node.wait(20)
+        node.wait(60)
 
 
 def _charts_drawn(page: Page) -> None:

@@ -118,8 +118,8 @@ def test_files_lose_nothing_and_the_pipeline_ends_when_they_do(video: str) -> No
     cameras = {name: CameraSettings(source=video, pace="fast") for name in ("a", "b")}
     pipeline, _, _, _, client = make(cameras, detector)
     pipeline.start()
-    assert pipeline.done.wait(20)
-    assert pipeline.join(5) == []
+    assert pipeline.done.wait(30)
+    assert pipeline.join(30) == []
     assert sorted(detector.seen) == [(name, seq) for name in ("a", "b") for seq in range(30)]
     counts = pipeline.overview.metrics().cameras["a"]
     assert (counts.captured, counts.processed, counts.dropped) == (30, 30, 0)
@@ -148,7 +148,7 @@ def test_a_crossing_in_a_film_s_last_moments_is_published_when_the_film_ends(
         {"a": CameraSettings(source="x.avi", pace="fast", lines=lines)}, Walker()
     )
     pipeline.start()
-    assert pipeline.join(10) == []
+    assert pipeline.join(30) == []
     newest = publisher.newest("a")
     assert newest is not None
     assert newest.report.numbers["middle"].entered == 1
@@ -162,7 +162,7 @@ def test_a_pause_closes_the_stays_of_a_camera_that_gives_no_more_frames(
     def capture(camera: str, *_: Any, **__: Any) -> Iterator[Frame]:
         for seq in range(5):
             yield Frame(camera, seq, 0, seq * 10**8, np.zeros((100, 200, 3), np.uint8), clock="media")
-        over.wait(20)
+        over.wait(60)
 
     class Standing(StandInDetector):
         def sees(self, frame: Frame) -> Detections:  # noqa: ARG002
@@ -179,11 +179,11 @@ def test_a_pause_closes_the_stays_of_a_camera_that_gives_no_more_frames(
         newest = publisher.newest("a")
         return None if newest is None else newest.report.numbers["all"]
 
-    wait_until(lambda: (one := zone()) is not None and one.occupancy == 1, 5)
+    wait_until(lambda: (one := zone()) is not None and one.occupancy == 1)
     pipeline.watches["a"].pauses.set("schedule", "schedule")
-    wait_until(lambda: (one := zone()) is not None and (one.paused, one.lost) == ("schedule", 1), 5)
+    wait_until(lambda: (one := zone()) is not None and (one.paused, one.lost) == ("schedule", 1))
     over.set()
-    assert pipeline.join(10) == []
+    assert pipeline.join(30) == []
 
 
 def test_a_picture_that_somebody_asks_about_goes_with_the_cameras_and_alone_when_they_are_over(
@@ -195,7 +195,7 @@ def test_a_picture_that_somebody_asks_about_goes_with_the_cameras_and_alone_when
     pipeline.start()
     assert pipeline.detect(image, 0.5)[1] == {"asked": 1.0}
     stop.set()
-    assert pipeline.join(5) == []
+    assert pipeline.join(30) == []
     assert pipeline.detect(image, 0.5)[1] == {"alone": 1.0}
     assert pipeline.overview.metrics().cameras.keys() == {"a"}
 
@@ -205,7 +205,7 @@ def test_who_asks_is_answered_although_the_network_s_thread_ends_with_an_error(
 ) -> None:
     def explode(_: Frame) -> None:
         begun.set()
-        asked.wait(10)
+        asked.wait(60)
         raise RuntimeError("the engine is gone")
 
     def ask(image: U8, confidence: float) -> Ready:
@@ -217,16 +217,16 @@ def test_who_asks_is_answered_although_the_network_s_thread_ends_with_an_error(
     monkeypatch.setattr(detector, "ask", ask)
     pipeline, *_ = make({"a": CameraSettings(source=video, loop=True)}, detector)
     pipeline.start()
-    assert begun.wait(10)
+    assert begun.wait(30)
     assert pipeline.detect(np.zeros((48, 64, 3), np.uint8), 0.5)[1] == {"alone": 1.0}
-    assert pipeline.join(5) == []
+    assert pipeline.join(30) == []
 
 
 def test_a_stop_ends_an_endless_file_at_once(video: str) -> None:
     pipeline, stop, *_ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector())
     pipeline.start()
     stop.set()
-    assert pipeline.join(5) == []
+    assert pipeline.join(30) == []
     assert pipeline.error is None
 
 
@@ -236,7 +236,7 @@ def test_without_cameras_the_stages_stand_ready_until_the_stop() -> None:
     assert not pipeline.done.wait(0.05)
     assert pipeline.healthy
     stop.set()
-    assert pipeline.join(5) == []
+    assert pipeline.join(30) == []
     assert pipeline.done.is_set()
 
 
@@ -250,7 +250,7 @@ def test_a_film_that_ends_is_told_from_one_that_is_stopped(
     pipeline.start()
     if loop:
         stop.set()
-    assert pipeline.join(20) == []
+    assert pipeline.join(30) == []
     assert ended == ([] if loop else ["a"])
 
 
@@ -261,7 +261,7 @@ def test_the_first_error_of_a_stage_ends_all_of_them_and_is_kept(video: str) -> 
 
     pipeline, stop, *_ = make({"a": CameraSettings(source=video, loop=True)}, StandInDetector(explode))
     pipeline.start()
-    assert pipeline.join(5) == []
+    assert pipeline.join(30) == []
     assert str(pipeline.error) == "the engine is gone"
     assert stop.is_set()
 
@@ -271,7 +271,7 @@ def test_a_file_that_is_none_ends_the_run_with_its_error(tmp_path: Path) -> None
     bad.write_text("no video")
     pipeline, *_ = make({"a": CameraSettings(source=str(bad))}, StandInDetector())
     pipeline.start()
-    assert pipeline.join(5) == []
+    assert pipeline.join(30) == []
     assert isinstance(pipeline.error, SourceError)
 
 
@@ -307,7 +307,7 @@ def test_frames_of_several_cameras_that_wait_are_tracked_together(
     cameras = {name: CameraSettings(source=video, pace="fast") for name in "abcd"}
     pipeline, *_ = make(cameras, detector)
     pipeline.start()
-    assert pipeline.join(20) == []
+    assert pipeline.join(30) == []
     assert pipeline.error is None
     assert max(len(set(names)) for names in together) == 4, "one of each camera, or more"
     in_order = list(range(30))
@@ -321,7 +321,7 @@ def live(monkeypatch: pytest.MonkeyPatch, release: threading.Event, count: int) 
     def capture(camera: str, *_: Any, **__: Any) -> Iterator[Frame]:
         for seq in range(count if camera.startswith("live") else 1):
             yield Frame(camera, seq, 0, seq * 10**7, np.zeros((48, 64, 3), np.uint8))
-        release.wait(20)
+        release.wait(60)
 
     monkeypatch.setattr(intake, "capture", capture)
 
@@ -329,14 +329,14 @@ def live(monkeypatch: pytest.MonkeyPatch, release: threading.Event, count: int) 
 def test_a_live_camera_keeps_its_newest_frame_and_counts_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     release, captured = threading.Event(), threading.Event()
     live(monkeypatch, captured, 50)
-    detector = StandInDetector(lambda _: (release.wait(20), None)[1])
+    detector = StandInDetector(lambda _: (release.wait(60), None)[1])
     pipeline, *_ = make({"live": CameraSettings(source="rtsp://x")}, detector)
     pipeline.start()
     while pipeline.overview.metrics().cameras["live"].captured < 50:
         pass
     release.set()
     captured.set()
-    assert pipeline.join(10) == []
+    assert pipeline.join(30) == []
     assert detector.seen[-1] == ("live", 49), "the newest one"
     counts = pipeline.overview.metrics().cameras["live"]
     assert counts.dropped == 50 - counts.processed > 40
@@ -350,7 +350,7 @@ def test_a_camera_that_came_to_its_end_does_not_make_the_node_ill(
     def capture(camera: str, *rest: Any, **also: Any) -> Iterator[Frame]:
         yield from real_capture(camera, *rest, **also)
         if camera == "endless":
-            release.wait(20)
+            release.wait(60)
 
     monkeypatch.setattr(intake, "capture", capture)
     cameras = {name: CameraSettings(source=video, pace="fast") for name in ("short", "endless")}
@@ -360,7 +360,7 @@ def test_a_camera_that_came_to_its_end_does_not_make_the_node_ill(
     wait_until(lambda: detector.seen.count(("short", 29)) + detector.seen.count(("endless", 29)) == 2)
     assert pipeline.healthy
     release.set()
-    assert pipeline.join(5) == []
+    assert pipeline.join(30) == []
     assert not pipeline.healthy
 
 
@@ -390,7 +390,8 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
     wait_until(lambda: detector.seen)
     pause(paused=True)
     wait_until(lambda: said[-1] == ("paused", why))
-    time.sleep(0.1)  # what was on its way
+    stages = [one for one in pipeline.overview.stages() if not one.name.startswith("capture")]
+    wait_until(lambda: all(one.probe() is None for one in stages))  # nothing is on its way any more
     before = len(detector.seen)
     time.sleep(0.3)
     assert len(detector.seen) == before
@@ -401,7 +402,7 @@ def test_a_paused_camera_is_not_analysed_and_goes_on_when_asked_to(
     wait_until(lambda: len(detector.seen) > before)
     assert said[-1] in (("streaming",), ("streaming", None))  # a loop that begins again says so, too
     stop.set()
-    assert pipeline.join(5) == []
+    assert pipeline.join(30) == []
     numbers = [seq for _, seq in detector.seen]
     assert (numbers == list(range(len(numbers)))) == (source == "file"), "a file loses nothing meanwhile"
 
@@ -421,7 +422,7 @@ def test_video_is_decoded_into_memory_that_the_camera_s_engine_lends(video: str)
     first.pictures, second.pictures = shelf, other
     pipeline, *_ = make({name: CameraSettings(source=video, pace="fast") for name in "ab"}, first, second)
     pipeline.start()
-    assert pipeline.join(20) == []
+    assert pipeline.join(30) == []
     lent = set(map(id, shelf.lent))
     assert [id(image) in lent for image in images] == [False] + [True] * 29, "the first shows the size"
     assert len(other.lent) > 0
@@ -437,13 +438,13 @@ def test_a_camera_that_stalls_does_not_hold_up_another(monkeypatch: pytest.Monke
     while ("live", 19) not in detector.seen:
         assert pipeline.error is None
     release.set()
-    assert pipeline.join(10) == []
+    assert pipeline.join(30) == []
     assert ("stalled", 0) in detector.seen
 
 
 def test_cameras_are_dealt_out_to_the_detectors_and_a_slow_one_delays_only_its_own(video: str) -> None:
     release = threading.Event()
-    slow, fast = StandInDetector(lambda _: (release.wait(20), None)[1]), StandInDetector()
+    slow, fast = StandInDetector(lambda _: (release.wait(60), None)[1]), StandInDetector()
     cameras = {name: CameraSettings(source=video, pace="fast") for name in "abcd"}
     pipeline, *_ = make(cameras, slow, fast)
     pipeline.start()
@@ -452,8 +453,8 @@ def test_cameras_are_dealt_out_to_the_detectors_and_a_slow_one_delays_only_its_o
     assert not pipeline.done.is_set()
     assert pipeline.overview.metrics().stages["look"].waiting > 0
     release.set()
-    assert pipeline.done.wait(20)
-    assert pipeline.join(5) == []
+    assert pipeline.done.wait(30)
+    assert pipeline.join(30) == []
     everything = [(name, seq) for name in "abcd" for seq in range(30)]
     assert sorted(slow.seen) == [one for one in everything if one[0] in "ac"]
     assert sorted(fast.seen) == [one for one in everything if one[0] in "bd"]
@@ -474,16 +475,16 @@ def test_the_first_error_of_one_detector_ends_the_others_too(video: str) -> None
     cameras = {name: CameraSettings(source=video, loop=True) for name in "ab"}
     pipeline, stop, *_ = make(cameras, StandInDetector(), StandInDetector(explode))
     pipeline.start()
-    assert stop.wait(20)
-    assert pipeline.join(5) == []
+    assert stop.wait(30)
+    assert pipeline.join(30) == []
     assert str(pipeline.error) == "the GPU is gone"
 
 
 def test_frames_that_a_rate_cap_holds_back_are_counted(video: str) -> None:
     pipeline, *_ = make({"a": CameraSettings(source=video, pace="fast", max_fps=25)}, StandInDetector())
     pipeline.start()
-    assert pipeline.done.wait(20)
-    assert pipeline.join(5) == []
+    assert pipeline.done.wait(30)
+    assert pipeline.join(30) == []
     load = pipeline.overview.metrics()
     assert load.stages["capture"].dropped == 30 - load.cameras["a"].processed > 15
 
@@ -497,7 +498,7 @@ def test_pictures_that_the_gpu_decodes_go_through_the_pipeline_without_being_cop
     detector = StandInDetector()
     pipeline, _, publisher, *_ = make({"a": CameraSettings(source=video, pace="fast")}, detector)
     pipeline.start()
-    assert pipeline.join(20) == []
+    assert pipeline.join(30) == []
     assert pipeline.error is None
     assert [seq for _, seq in detector.seen] == list(range(30))
     newest = publisher.newest("a")

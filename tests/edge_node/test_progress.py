@@ -73,7 +73,7 @@ def test_who_waits_on_purpose_or_has_ended_is_not_looked_at() -> None:
     while progress.look() is not None:
         pass
     stop.set()
-    waiter.join(5)
+    waiter.join(30)
     assert progress.is_set()
     assert progress.look() is not None
     progress.ended = True

@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import orjson
+import psutil
 import pytest
 
 from shared.wire import topics
-from tests.conftest import REPO, Mosquitto, MosquittoProcess
+from tests.conftest import REPO, Mosquitto, MosquittoProcess, wait_until
 from tests.integration.test_file_to_mqtt import config, edge, listening
 
 
@@ -23,6 +24,13 @@ def start(module: str, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         cwd=REPO,
     )
+
+
+def wait_connected(program: subprocess.Popen[str], port: int) -> None:
+    """Wait until a program is connected to a broker; it subscribes at once."""
+    process = psutil.Process(program.pid)
+    wait_until(lambda: any(one.raddr and one.raddr.port == port for one in process.net_connections()), 60)
+    time.sleep(0.5)
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
@@ -38,13 +46,15 @@ def test_a_real_node_keeps_the_contract_and_its_recording_does(
     to = ["--broker", broker.url, "--prefix", prefix, "--seconds", "60"]
     checker = start("conformance", *to, "--json", str(report), *how)
     recorder = start("replay", "record", str(recording), *to)
-    time.sleep(1.5)
+    for one in (checker, recorder):
+        wait_connected(one, broker.port)
     with edge(tmp_path, settings) as node:
         with listening(broker.url, prefix) as heard:
             heard.listen_until(lambda: bool(heard.of(topics.METRICS)))
         node.terminate()
-        assert node.wait(10) == 0
-    time.sleep(0.5)
+        assert node.wait(30) == 0
+    wait_until(lambda: b'\\"offline\\"' in recording.read_bytes())
+    time.sleep(0.5)  # the same for the other
     checker.terminate()
     recorder.terminate()
     printed, errors = checker.communicate(timeout=60)
@@ -59,7 +69,7 @@ def test_a_real_node_keeps_the_contract_and_its_recording_does(
     assert recorder.wait(60) == 0
 
     again = start("conformance", "--broker", own_broker.url, "--prefix", prefix, *how)
-    time.sleep(1.5)
+    wait_connected(again, own_broker.port)
     player = start("replay", "play", str(recording), "--broker", own_broker.url, "--speed", "100", "--now")
     assert player.wait(60) == 0
     time.sleep(0.5)

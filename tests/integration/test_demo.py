@@ -38,7 +38,7 @@ def demo(**environment: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
@@ -60,7 +60,7 @@ def people_seen(port: int, timeout: float) -> bool:
 
 def health(port: int) -> bytes:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=30) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         return error.read()
@@ -72,7 +72,7 @@ def test_the_demo_finds_people_prints_its_address_and_ends_after_its_seconds(peo
     with demo(DEMO_SECONDS="12", DEMO_SOURCE=str(people_video), **ports) as process:
         assert people_seen(mqtt, timeout=60)
         wait_until(lambda: b'"status":"ok"' in health(http))
-        said, _ = process.communicate(timeout=40)
+        said, _ = process.communicate(timeout=60)
         assert process.returncode == 0, said
     assert f"open http://127.0.0.1:{http}/" in said
     assert "mosquitto listens" in said
@@ -86,7 +86,7 @@ def test_ctrl_c_stops_all_three_programs(people_video: Path) -> None:
     with demo(DEMO_SOURCE=str(people_video), **ports) as process:
         assert people_seen(mqtt, timeout=60)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
         assert process.returncode == 0, said
     for port in (mqtt, http):
         with pytest.raises(OSError, match="refused"):
@@ -104,11 +104,11 @@ def test_a_killed_broker_is_started_again_and_the_others_reconnect(people_video:
         wait_until(lambda: not broker.is_running())
         wait_for_port(mqtt)
         returned = time.monotonic()
-        assert people_seen(mqtt, timeout=10)
+        assert people_seen(mqtt, timeout=60)
         wait_until(lambda: b'"broker_connected":true' in health(http))
-        assert time.monotonic() - returned < 5
+        assert time.monotonic() - returned < 30, "half of what MQTT's keepalive takes to notice"
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
         assert process.returncode == 0, said
     assert "starting it again" in said
 
@@ -121,7 +121,7 @@ def test_a_taken_port_is_an_error_that_names_it(variable: str) -> None:
         port = taken.getsockname()[1]
         free = {"DEMO_MQTT_PORT": str(free_port()), "DEMO_HTTP_PORT": str(free_port())}
         with demo(**(free | {variable: str(port)})) as process:
-            said, _ = process.communicate(timeout=20)
+            said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert f"port {port} cannot be used" in said
     assert variable in said
@@ -139,7 +139,7 @@ def test_a_taken_port_is_an_error_that_names_it(variable: str) -> None:
 def test_a_bad_setting_is_one_clear_line(environment: dict[str, str], says: str) -> None:
     ports = {"DEMO_MQTT_PORT": str(free_port()), "DEMO_HTTP_PORT": str(free_port())}
     with demo(**(ports | environment)) as process:
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert says in said
     assert "Traceback" not in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,16 @@ from tests.integration.test_reload import SQUARE, Node, running
 WHOLE = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]], "classes": ["person"]}
 
 
+IN_HAND = 6
+"""Frames that may have been on their way through the stages when a change was answered."""
+
+
 def ask(node: Node, version: int, **definitions: Any) -> Any:
     zones = {"zones": {}, "lines": {}} | definitions
     return node.ask("zones.set", camera="street", version=version, **zones)
 
 
-def test_a_mask_takes_effect_within_a_second_and_outlives_a_crash(
+def test_a_mask_takes_effect_at_once_and_outlives_a_crash(
     broker: Mosquitto, people_video: Path, tmp_path: Path
 ) -> None:
     prefix = "test-masks/v1"
@@ -34,13 +37,14 @@ def test_a_mask_takes_effect_within_a_second_and_outlives_a_crash(
     with running(broker, tmp_path, settings, prefix) as node:
         heard = node.heard
         heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)[-1].objects), 30)
-        asked = time.monotonic()
         answer = ask(node, 1, zones={"all": SQUARE}, masks={"all-of-it": WHOLE})
         assert answer.result["version"] == 2
         [warning] = answer.result["warnings"]
         assert warning == "mask 'all-of-it' covers the whole picture: nothing of person is reported any more"
         heard.listen_until(lambda: bool(heard.of(topics.DETECTIONS)[-1].ignored))
-        assert time.monotonic() - asked < 1.0
+        rows = [row for row, *_ in heard.seen]
+        late = rows[rows.index(topics.RESPONSE) :].count(topics.DETECTIONS)
+        assert late <= IN_HAND, "the browser's test of masks has the time"
         masked = heard.of(topics.DETECTIONS)[-1]
         assert masked.objects == []
         assert {(one["reason"], one["mask"], one["label"]) for one in masked.ignored} == {

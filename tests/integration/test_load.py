@@ -34,7 +34,7 @@ def test_a_node_says_where_its_frames_come_from_and_what_waits(
     with listening(broker.url, prefix) as heard, edge(tmp_path, settings):
         heard.listen_until(lambda: len(heard.of(topics.METRICS)) == 2)
         exported, ready = (
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5).read().decode()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=30).read().decode()
             for page in ("metrics", "ready")
         )
     assert '"status": "ready"' in ready
@@ -69,7 +69,7 @@ def test_cameras_on_two_detectors_see_what_they_see_on_one(
         settings["model"] |= {"devices": devices, "threads": 1}
         with listening(broker.url, prefix) as heard, edge(tmp_path, settings) as node:
             listen_to_the_end(heard)
-            assert node.wait(15) == 0
+            assert node.wait(30) == 0
         assert heard.of(topics.INFO)[-1].device == ", ".join(["cpu"] * len(devices))
         seen.append({(m.camera, m.seq): m.objects for m in heard.of(topics.DETECTIONS)})
     one, two = seen

@@ -68,7 +68,7 @@ def committed(folder: Path) -> list[Key]:
 
 def wait_for_more(folder: Path, count: int = 50) -> None:
     wanted = len(committed(folder)) + count
-    wait_until(lambda: len(committed(folder)) >= wanted, 20)
+    wait_until(lambda: len(committed(folder)) >= wanted, 60)
 
 
 def check(promised: list[Key], delivered: list[Key], kills: int) -> None:
@@ -148,7 +148,7 @@ def test_with_an_archive_nothing_is_lost_whatever_is_killed_and_whatever_the_bro
         (tmp_path / "stop").touch()
         assert edge.process.wait(40) == 0, "everything was acknowledged"
         (tmp_path / "viewer-stop").touch()
-        assert viewer.process.wait(10) == 0
+        assert viewer.process.wait(30) == 0
     delivered = stored(tmp_path, "history")
     promised = committed(tmp_path)
     check(promised, delivered, kills=2)
@@ -194,7 +194,7 @@ def test_each_of_two_archives_is_complete_though_one_was_away_while_the_other_ac
         (tmp_path / "stop").touch()
         assert edge.process.wait(40) == 0, "both have acknowledged everything"
         (tmp_path / "viewer-stop").touch()
-        assert [viewer.process.wait(10) for viewer in viewers] == [0, 0]
+        assert [viewer.process.wait(30) for viewer in viewers] == [0, 0]
     promised = committed(tmp_path)
     for name in ("one", "two"):
         check(promised, stored(tmp_path, name), kills=1)
@@ -220,15 +220,15 @@ def test_a_second_archive_that_comes_late_gets_all_that_is_still_held(
         wait_for_more(tmp_path, 200)  # these are held for the archive that is away
         with running(late):
             # Only what an archive has acknowledged makes the edge keep events for it.
-            wait_until(lambda: (tmp_path / f"repeated-{late.process.pid}").exists(), 30)
-            wait_until(lambda: stored(tmp_path, "late"), 20)
+            wait_until(lambda: (tmp_path / f"repeated-{late.process.pid}").exists(), 60)
+            wait_until(lambda: stored(tmp_path, "late"), 60)
             wait_for_more(tmp_path)
             one.start()
             wait_for_more(tmp_path)
             (tmp_path / "stop").touch()
             assert edge.process.wait(40) == 0, "both have acknowledged everything"
             (tmp_path / "viewer-stop").touch()
-            assert [viewer.process.wait(10) for viewer in (one, late)] == [0, 0]
+            assert [viewer.process.wait(30) for viewer in (one, late)] == [0, 0]
     promised = committed(tmp_path)
     check(promised, stored(tmp_path, "one"), kills=0)
     delivered = stored(tmp_path, "late")
@@ -252,7 +252,7 @@ class Subscriber:
 
     def __enter__(self) -> Subscriber:
         self._client.loop_start()
-        assert self.connected.wait(10)
+        assert self.connected.wait(30)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -278,18 +278,18 @@ def test_without_an_archive_a_subscriber_that_comes_back_loses_nothing_though_th
     random.Random(SEED).shuffle(victims)
     with Subscriber(broker.port) as stranger, running(edge):
         for victim in victims:
-            assert stranger.connected.wait(20)
+            assert stranger.connected.wait(30)
             wait_for_more(tmp_path)
             victim.kill()
             if victim is broker:
                 wait_for_more(tmp_path)
             victim.start()
-        assert stranger.connected.wait(20)
+        assert stranger.connected.wait(30)
         wait_for_more(tmp_path)
         (tmp_path / "stop").touch()
         assert edge.process.wait(40) == 0, "the broker has acknowledged everything"
         promised = committed(tmp_path)
-        wait_until(lambda: set(promised) <= {key for key, _ in stranger.came}, 20)
+        wait_until(lambda: set(promised) <= {key for key, _ in stranger.came}, 60)
     broker.kill()
     delivered = list(dict.fromkeys(key for key, _ in stranger.came))
     check(promised, delivered, kills=2)

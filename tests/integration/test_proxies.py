@@ -69,7 +69,7 @@ class Site:
                 origin=origin,
                 host=self.name,
                 cookie=cookie,
-                timeout=10,
+                timeout=30,
             )
             return json.loads(ws.recv())
 

@@ -66,7 +66,7 @@ def running(broker: Mosquitto, tmp_path: Path, settings: dict[str, Any], prefix:
         Client(MqttSettings(url=broker.url), name="asker") as asker,
     ):
         heard.listen_until(lambda: heard.names()["detections"] >= 5)
-        assert asker.wait_connected(10)
+        assert asker.wait_connected(30)
         yield Node(process, heard, asker, tmp_path / "edge.yaml", prefix)
 
 
@@ -147,7 +147,7 @@ def test_what_was_set_over_mqtt_stays_until_the_file_says_something_new(
         assert {"calendar.timezone"} < set(node.ask("reload").result["applied"])
         node.heard.listen_until(lambda: node.heard.of(topics.ZONES)[-1].zones.keys() == {"third"})
         node.process.terminate()
-        assert node.process.wait(15) == 0
+        assert node.process.wait(30) == 0
     with running(broker, tmp_path, settings, prefix) as node:
         last = node.heard.of(topics.ZONES)[-1]
         assert (last.version, last.zones.keys()) == (4, {"third"}), "the same after a restart"
@@ -186,15 +186,16 @@ def test_a_hangup_does_the_same(broker: Mosquitto, people_video: Path, tmp_path:
     with running(broker, tmp_path, settings, prefix) as node:
         (tmp_path / "edge.yaml").write_text("nonsense: 1")
         node.process.send_signal(signal.SIGHUP)
-        time.sleep(0.5)
+        assert node.process.stderr is not None
+        refused = next(line for line in node.process.stderr if "nothing was changed" in line)
+        assert "nonsense" in refused
         assert node.process.poll() is None
         settings["cameras"]["street"]["zones"] = {"corner": SQUARE}
         node.write(settings)
         node.process.send_signal(signal.SIGHUP)
         node.heard.listen_until(lambda: node.heard.of(topics.ZONES)[-1].zones.keys() == {"corner"})
         node.process.terminate()
-        said = node.process.communicate(timeout=15)[1]
-    assert "nothing was changed" in said
+        said = node.process.communicate(timeout=60)[1]
     assert "applied: cameras.street.zones" in said
 
 
@@ -209,7 +210,7 @@ def test_home_assistant_follows_zones_that_are_drawn_and_configured_while_the_no
     came: list[dict[str, Any]] = []
     with Client(MqttSettings(url=broker.url), name="ha") as ha:
         ha.subscribe(path, 1)
-        assert ha.wait_subscribed(10)
+        assert ha.wait_subscribed(30)
 
         def components() -> set[str]:
             while len(ha.received):

@@ -71,8 +71,8 @@ def test_each_of_two_viewers_is_complete(
             wait_until(lambda: missed.keys() <= events(second).keys(), 60)
         finally:
             node.terminate()
-            node.wait(20)
-        wait_until(lambda: events(first) == events(second), 30)
+            node.wait(60)
+        wait_until(lambda: events(first) == events(second), 60)
         time.sleep(0.5)
         assert events(first) == events(second)
         for field in ("entered", "exited", "lost"):

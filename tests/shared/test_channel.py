@@ -80,7 +80,7 @@ def test_put_waits_until_there_is_room() -> None:
     thread.start()
     assert not second_in.wait(0.05)
     assert channel.get() == 1
-    assert second_in.wait(5)
+    assert second_in.wait(30)
     assert channel.get() == 2
     thread.join()
 
@@ -95,7 +95,7 @@ def test_who_waits_for_room_is_woken_once_there_is_some_for_several() -> None:
     taken = [channel.get(), channel.get()]
     assert channel.putters[""] == 1
     taken.append(channel.get())
-    thread.join(5)
+    thread.join(30)
     assert (taken, channel.take(9)) == ([0, 1, 2], [3, 4, 5, 6])
 
 
@@ -109,7 +109,7 @@ def test_several_are_put_at_once_when_there_is_room_for_all_or_the_lane_is_empty
     wait_until(lambda: channel.putters[""])
     assert len(channel) == 8
     taken = channel.take(8)
-    thread.join(5)
+    thread.join(30)
     assert sorted(taken) == [0, 1, 2] + [10] * 5
     assert channel.take(9) == [3, 4, 5, 6], "more than fit, but the lane was empty"
     channel.close()
@@ -138,7 +138,7 @@ def test_close_wakes_a_waiting_put() -> None:
     thread = threading.Thread(target=blocked)
     thread.start()
     channel.close()
-    thread.join(5)
+    thread.join(30)
     assert outcome == ["closed"]
 
 
@@ -172,8 +172,8 @@ def test_a_batch_waits_for_more_but_not_for_long() -> None:
     thread = threading.Timer(0.05, channel.put, (2, "b"))
     thread.start()
     start = time.monotonic()
-    assert channel.take(2, fill_s=5.0) == [1, 2]
-    assert time.monotonic() - start < 2
+    assert channel.take(2, fill_s=60.0) == [1, 2]
+    assert time.monotonic() - start < 30
     thread.join()
     channel.put(3, "a")
     assert channel.take(2, fill_s=0.01) == [3]

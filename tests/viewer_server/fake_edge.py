@@ -107,11 +107,11 @@ class FakeEdge:
             url=self.url, prefix=self.prefix, version="5" if self.version == "5" else "3.1.1"
         )
         self.client = Client(settings, name=self.node).__enter__()
-        assert self.client.wait_connected(10)
+        assert self.client.wait_connected(30)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.client.finish(2)
+        self.client.finish(30)
         self.client.__exit__(None, None, None)
 
     def path(self, topic: topics.Topic, **ids: str) -> str:

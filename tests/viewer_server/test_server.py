@@ -206,6 +206,7 @@ def test_pictures_over_mqtt_3_are_matched_by_their_comment_or_shown_with_the_new
     assert viewer.log.count("do not say which frame they show") == 1
 
 
+@pytest.mark.timing
 def test_a_broker_that_comes_back_is_found_and_browsers_are_told(
     viewer: ViewerProcess, own_broker: Any
 ) -> None:
@@ -410,6 +411,7 @@ def test_a_bad_handshake_is_the_clients_fault(idle_viewer: ViewerProcess, header
     assert "Traceback" not in idle_viewer.log
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_within_five_seconds_with_browsers_open(
     viewer: ViewerProcess, own_broker: Any, sig: signal.Signals
@@ -436,6 +438,7 @@ def test_a_signal_ends_it_within_five_seconds_with_browsers_open(
     assert "Traceback" not in viewer.log
 
 
+@pytest.mark.timing
 def test_ctrl_c_in_a_terminal_reaches_both_processes_and_ends_them(viewer: ViewerProcess) -> None:
     with closed(browse(viewer)):
         [worker] = psutil.Process(viewer.process.pid).children()
@@ -450,7 +453,7 @@ def test_the_worker_does_not_outlive_a_killed_master(viewer: ViewerProcess) -> N
     with closed(browse(viewer)):
         [worker] = psutil.Process(viewer.process.pid).children()
         viewer.stop(signal.SIGKILL)
-        psutil.wait_procs([worker], timeout=15)
+        psutil.wait_procs([worker], timeout=30)
         assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
 
 

@@ -41,7 +41,7 @@ class Service:
                 stderr=log,
             )
 
-    def told(self, timeout: float = 20.0) -> str:
+    def told(self, timeout: float = 30.0) -> str:
         self._manager.settimeout(timeout)
         return self._manager.recv(4096).decode()
 
@@ -67,7 +67,7 @@ class Service:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(15)
+        self.process.wait(30)
         self._manager.close()
 
 
@@ -83,7 +83,7 @@ def test_it_is_ready_when_pages_answer_and_says_that_it_stops(service: Service) 
     assert service.answers()
     assert service.told() == "WATCHDOG=1"
     service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(10) == 0
+    assert service.process.wait(30) == 0
     assert service.told_everything()[-1] == "STOPPING=1"
 
 

@@ -19,7 +19,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         [sys.executable, "-m", "viewer_server", *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env=os.environ | environment,
         check=False,
     )

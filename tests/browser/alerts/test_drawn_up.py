@@ -49,7 +49,7 @@ def running(folder: Path, url: str, video: Path) -> Iterator[None]:
         yield
     finally:
         node.terminate()
-        node.wait(20)
+        node.wait(60)
 
 
 def draw_up(page: Page, url: str) -> float:
@@ -112,7 +112,7 @@ def test_a_rule_from_the_browser_reaches_a_webhook_and_a_mailbox_with_the_right_
         expect(states).to_have_text(["not tried yet", "not tried yet"])
         with running(tmp_path, own_broker.url, people_video):
             wait_until(lambda: viewer.health()["cameras"] == 1, 40)
-            assert draw_up(page, viewer.url) < 20, "by a person, in under a minute"
+            assert draw_up(page, viewer.url) < 60
             wait_until(lambda: bool(hook.got and box.mails), 40)
         data = check(hook, box, people_video)
         page.goto(f"{viewer.url}/alerts")

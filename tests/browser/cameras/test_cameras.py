@@ -78,7 +78,7 @@ def test_a_camera_is_added_tried_changed_and_removed(
     page.get_by_role("button", name="Cancel").click()
 
     page.get_by_role("button", name="Change yard").click()
-    assert page.get_by_label("Address").input_value() == "rtsp://192.168.1.20/sub", "without its login"
+    expect(page.get_by_label("Address")).to_have_value("rtsp://192.168.1.20/sub")  # without its login
     page.get_by_label("Name for people").fill("Backyard")
     edge.save(lane=CameraChange(source="rtsp://h/lane"))  # meanwhile
     page.get_by_role("button", name="Save").click()
@@ -117,7 +117,7 @@ def test_a_camera_that_was_found_fills_the_form_on_a_phone(
         accessible(page)
         page.screenshot(path=artifacts / "cameras-found.png", full_page=True)
         suits.get_by_role("button").click()
-    assert page.get_by_label("Identifier").input_value() == "simulated-dome-2"
+    expect(page.get_by_label("Identifier")).to_have_value("simulated-dome-2")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     accessible(page)
     page.get_by_role("button", name="Save").click()

@@ -271,7 +271,7 @@ def test_a_drawing_outlives_a_restart_of_the_viewer(
     button(page, "Save").click()
     expect(page.get_by_role("alert")).to_contain_text("The viewer cannot be reached")
     viewer.start()
-    expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
+    expect(page.locator("#connection")).to_have_text("Live")
     save(page, 2)
     assert list(edge.store["yard"].lines) == ["line-1"]
 
@@ -351,7 +351,8 @@ def test_an_unsaved_drawing_is_not_dropped_without_a_question(
     page.go_back()
     expect(page).to_have_url(here)
     expect(page.locator("#editor")).to_contain_text("zone-1")
-    page.get_by_role("link", name="Analytics").click()
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Analytics").click()
     page.wait_for_timeout(200)
     assert page.url == here
     assert asked == ["confirm", "confirm", "beforeunload"]

@@ -113,7 +113,7 @@ def test_what_holds_is_said_in_the_nodes_time_and_changed_with_the_keyboard(
         "30 min before sunset to sunrise, in away"
     )
     page.locator("[data-mode='away']").press("Enter")
-    expect(page.locator("[data-mode='away']")).to_have_attribute("aria-pressed", "true", timeout=10_000)
+    expect(page.locator("[data-mode='away']")).to_have_attribute("aria-pressed", "true")
     assert edge.mode == "away"
     page.locator("[data-key='test change']").press("Enter")
     page.locator("#edit [data-schedule='dark']").press("Enter")
@@ -138,7 +138,7 @@ def test_who_saves_second_sees_the_conflict(schedules: Any, edge: CalendarEdge, 
     ).first.click()
     page.get_by_label("Counters of the day begin at").fill("06:00")
     edge.keep(CalendarDefinition(timezone="Asia/Tokyo"))
-    expect(page.locator("#said")).to_contain_text("Somebody else saved version 2", timeout=10_000)
+    expect(page.locator("#said")).to_contain_text("Somebody else saved version 2")
     button(page, choice).click()
     assert edge.calendar is not None
     if choice == "Take theirs":
@@ -155,9 +155,9 @@ def test_an_older_node_and_one_that_is_offline_change_nothing(
     page = schedules(CALENDAR)
     with FakeEdge(broker.url, node="old", prefix=PREFIX) as old:
         old.announce("attic")
-        expect(page.locator("[data-node='old']")).to_contain_text("knows no schedules", timeout=10_000)
+        expect(page.locator("[data-node='old']")).to_contain_text("knows no schedules")
         expect(page.locator("[data-node='old'] button")).to_have_count(0)
         old.client.clear_state(PREFIX)
     edge.announce("yard", online=False)
-    expect(page.locator("[data-key='test change']")).to_have_count(0, timeout=10_000)
+    expect(page.locator("[data-key='test change']")).to_have_count(0)
     expect(page.locator("[data-mode='away']")).to_be_disabled()

@@ -61,7 +61,7 @@ def test_a_server_that_is_away_is_no_longer_asked_after_close(server: HTTPServer
     time.sleep(0.1)
     backend.close()
     (thread,) = asking
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     with pytest.raises(ModelError, match="no answer"):
         first.collect()

@@ -143,7 +143,7 @@ def test_the_processor_gets_one_batch_at_a_time_while_those_of_the_gpu_run_again
     second = threading.Thread(target=lambda: backend.submit(PICTURES[:1], TARGET, WANTED))
     driver.lost = LOST
     pending.collect()
-    second.join(10)
+    second.join(30)
     assert inside == [3, 1]
 
 

@@ -15,6 +15,28 @@ from edge_node.config.camera_settings import CameraSettings
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
 
+class Clock(threading.Event):
+    """The monotonic clock, which goes on only where somebody waits: for a picture, or for this stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 1000.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.now_s += timeout
+        return self.is_set()
+
+
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now_s)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: round(clock.now_s * 1e9))
+    monkeypatch.setattr(time, "sleep", clock.wait)
+    return clock
+
+
 class Script:
     """Stands for a source: gives pictures with these time stamps, some after a wait."""
 
@@ -82,15 +104,17 @@ def test_a_film_that_is_played_again_goes_on_in_its_own_step() -> None:
     assert times == pytest.approx([i * 0.04 for i in range(36)])
 
 
-def test_a_film_that_was_held_up_does_not_hurry_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_that_was_held_up_does_not_hurry_afterwards(
+    stop: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("edge_node.capture.film._CATCH_UP_S", 0.3)
-    film = Film("c", CameraSettings(source="x"), threading.Event())
+    film = Film("c", CameraSettings(source="x"), stop)
     shown = [time.monotonic() for _ in film.play(Script(STEADY, {2: 0.4}))]
     assert shown[-1] - shown[3] > 0.25, "8 steps of 40 ms"
 
 
-def test_a_late_segment_delays_what_follows_and_shifts_no_time() -> None:
-    times = [at for _, at in pulled(Script(STEADY, {5: 0.3}), threading.Event(), 0)]
+def test_a_late_segment_delays_what_follows_and_shifts_no_time(stop: Clock) -> None:
+    times = [at for _, at in pulled(Script(STEADY, {5: 0.3}), stop, 0)]
     assert np.diff(times) / 1e9 == pytest.approx([0.04] * 11, abs=0.001)
 
 
@@ -99,10 +123,10 @@ def test_no_picture_of_a_stream_was_captured_after_it_was_read() -> None:
         assert at_ns <= time.monotonic_ns()
 
 
-def test_a_lost_segment_is_a_gap_in_the_times_and_not_in_the_pictures() -> None:
+def test_a_lost_segment_is_a_gap_in_the_times_and_not_in_the_pictures(stop: Clock) -> None:
     # One segment of 1 s is left out at the start, and one is lost after the first picture that is shown.
     began = time.monotonic()
-    times = [at for _, at in pulled(Script([0.0, 1.0, 2.0, 2.04], segment_s=1.0), threading.Event(), 0)]
+    times = [at for _, at in pulled(Script([0.0, 1.0, 2.0, 2.04], segment_s=1.0), stop, 0)]
     assert time.monotonic() - began < 0.5
     assert np.diff(times) / 1e9 == pytest.approx([1.0, 0.04], abs=0.001)
 
@@ -113,9 +137,9 @@ def test_a_stream_that_was_opened_again_does_not_go_back_in_time() -> None:
     assert min(times) > now_ns
 
 
-def test_what_piled_up_before_a_stream_was_open_is_left_out() -> None:
+def test_what_piled_up_before_a_stream_was_open_is_left_out(stop: Clock) -> None:
     waits = dict.fromkeys(range(8, 12), 0.04)
-    kept = [taken.media_s for taken, _, _ in pushed(Script(STEADY, waits), threading.Event())]
+    kept = [taken.media_s for taken, _, _ in pushed(Script(STEADY, waits), stop)]
     assert kept == STEADY[7:]
 
 

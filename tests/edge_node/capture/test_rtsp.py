@@ -56,7 +56,7 @@ class Watching:
         self.said.append(status)
         self.reasons.append(reason)
 
-    def wait(self, count: int, within_s: float = 15.0) -> None:
+    def wait(self, count: int, within_s: float = 30.0) -> None:
         """Wait for this many more frames."""
         goal, deadline = len(self.frames) + count, time.monotonic() + within_s
         while len(self.frames) < goal:
@@ -143,7 +143,7 @@ def test_an_absent_camera_is_reported_at_once_and_not_as_a_stall(reader: ReaderN
     began = time.monotonic()
     with watching("rtsp://127.0.0.1:9/none", reader, stall_s=20) as seen:
         while len(seen.reasons) < 3:
-            assert time.monotonic() - began < 5, seen.said
+            assert time.monotonic() - began < 15, seen.said
             time.sleep(0.01)
     assert set(seen.said[:3]) == {"reconnecting"}
 
@@ -182,7 +182,7 @@ def test_another_resolution_in_mid_stream_marks_the_frame_as_restarted(reader: R
     with rtsp_camera("--fps", "50") as camera, watching(camera.url, reader) as seen:
         seen.wait(20)
         camera.tell("size 320 180")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while seen.frames[-1].image.shape != (180, 320, 3):
             assert time.monotonic() < deadline, seen.said
             time.sleep(0.05)
@@ -236,7 +236,7 @@ def test_a_camera_that_sends_garbage_is_an_error_without_the_password(
         thread.start()
         url = f"rtsp://user:secret@127.0.0.1:{server.getsockname()[1]}/cam"
         with watching(url, reader) as seen:
-            deadline = time.monotonic() + 12
+            deadline = time.monotonic() + 30
             while "reconnecting" not in seen.said:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
@@ -274,7 +274,7 @@ def test_the_transport_can_be_chosen_and_is_told(
     other = "udp" if wanted == "tcp" else "tcp"
     refusing = shared("--fps", "50", "--transport", other)
     with watching(refusing.url, reader, transport=wanted) as seen:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not seen.reasons or seen.reasons[-1] is None:
             assert time.monotonic() < deadline, seen.said
             time.sleep(0.05)
@@ -319,7 +319,7 @@ def test_a_refusal_says_what_would_help(
 ) -> None:
     url = shared("--password", "right").url.replace("://", f"://{login}") + path
     with watching(url, reader) as seen:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not seen.reasons or seen.reasons[-1] is None:
             assert time.monotonic() < deadline, seen.said
             time.sleep(0.05)

@@ -77,10 +77,10 @@ HANDLERS = {
 def node(broker: Mosquitto) -> Iterator[Client]:
     """A connected node that answers."""
     with Client(MqttSettings(url=broker.url), name="node") as client:
-        assert client.wait_connected(10)
+        assert client.wait_connected(30)
         with Commands(client, PREFIX, "box", "s", HANDLERS) as commands:
             Inbox(client, PREFIX, "box", {topics.REQUEST: commands.accept}).start()
-            assert client.wait_subscribed(10)
+            assert client.wait_subscribed(30)
             yield client
 
 
@@ -101,13 +101,13 @@ def ask(
     client.on_message = on_message
     client.connect(broker.host, broker.port)
     client.loop_start()
-    assert ready.wait(10)
+    assert ready.wait(30)
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     if reply_to:
         properties.ResponseTopic = reply_to
         properties.CorrelationData = b"42"
     client.publish(f"{PREFIX}/box/request/{command}", payload, 1, retain, properties)
-    assert answered.wait(10)
+    assert answered.wait(30)
     client.disconnect()
     client.loop_stop()
     correlation = getattr(answers[0].properties, "CorrelationData", None)

@@ -48,7 +48,7 @@ def retained(broker: Mosquitto) -> set[str]:
     with Client(MqttSettings(url=broker.url), name="reader") as reader:
         for topic_filter in ("x/#", "ha/#", "old/#"):
             reader.subscribe(topic_filter, 1)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         found = set()
         while True:
             try:
@@ -69,12 +69,12 @@ def left(broker: Mosquitto) -> Iterator[Mosquitto]:
     with Client(MqttSettings(url=broker.url), name="earlier") as client:
         for path, payload in {**OURS, **OTHERS}.items():
             client.set_state(topics.INFO, path, payload)
-        assert client.wait_subscribed(10)
-        assert client.finish(10)
+        assert client.wait_subscribed(30)
+        assert client.finish(30)
         yield broker
         for path in {**OURS, **OTHERS}:
             client.set_state(topics.INFO, path, b"")
-        assert client.finish(10)
+        assert client.finish(30)
 
 
 @contextmanager
@@ -84,18 +84,18 @@ def answering(broker: Mosquitto) -> Iterator[None]:
     with Client(MqttSettings(url=broker.url), name="running") as client:
         client.subscribe("x/v1/old/request/ping", 1)
         client.set_state(topics.STATUS, "x/v1/old/status", messages.encode(online))
-        assert client.wait_subscribed(10)
-        assert client.finish(10)
+        assert client.wait_subscribed(30)
+        assert client.finish(30)
 
         def answer() -> None:
-            client.received.get(10)
+            client.received.get(30)
             said = messages.Response(node="old", session="t", published_us=1, command="ping")
             client.publish(topics.RESPONSE, "x/v1/old/response/ping", messages.encode(said))
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         yield
-        thread.join(10)
+        thread.join(30)
 
 
 def test_what_a_node_left_is_listed_and_cleared_with_its_devices(

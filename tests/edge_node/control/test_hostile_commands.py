@@ -95,9 +95,9 @@ class Node:
     def ask(self, command: str, payload: bytes) -> messages.Response:
         answers = NoBroker()
         commands = Commands(answers, PREFIX, "box", "s", self.handlers)  # type: ignore[arg-type]  # collects
-        started = time.perf_counter()
+        started = time.process_time()
         commands.answer(Received(f"{PREFIX}/box/request/{command}", payload, 1, False, {}))
-        assert time.perf_counter() - started < WITHIN_S
+        assert time.process_time() - started < WITHIN_S
         (answer,) = answers.published
         return messages.decode(messages.Response, answer)
 
@@ -229,9 +229,9 @@ def test_a_picture_that_a_decoder_goes_over_thousands_of_times_is_refused_at_onc
     last = large.rindex(b"\xff\xda")
     picture = large[:-2] + large[last:-2] * 3000 + large[-2:]
     assert len(picture) < limits.PAYLOAD_BYTES
-    started = time.perf_counter()
+    started = time.process_time()
     assert "or a rare variant" in (node.ask("detect", picture).error or "")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_no_confidence_at_all_is_not_the_usual_confidence(node: Node) -> None:

@@ -58,7 +58,7 @@ class Node:
     def __enter__(self) -> Node:
         self.client.__enter__()
         self.commands.__enter__()
-        assert self.client.wait_subscribed(10)
+        assert self.client.wait_subscribed(30)
         self.inbox.start()
         return self
 
@@ -77,7 +77,7 @@ def mqtt(broker: Mosquitto, name: str, version: str = "5") -> MqttSettings:
 def retained(settings: MqttSettings) -> messages.NodeStatus:
     with Client(settings, name="reader") as reader:
         reader.subscribe(topics.STATUS.path(settings.prefix, node=NODE), 1)
-        return messages.decode(messages.NodeStatus, reader.received.get(10).payload)
+        return messages.decode(messages.NodeStatus, reader.received.get(30).payload)
 
 
 def holder(settings: MqttSettings) -> str:
@@ -95,12 +95,12 @@ def test_a_taken_name_is_refused_and_the_holder_hears_of_it(
     where = mqtt(broker, f"taken{version.replace('.', '')}", version)
     with Node(where, "6a-first") as first:
         first.online()
-        time.sleep(0.2)
+        assert first.client.finish(30)
         with pytest.raises(
             BrokerError, match=r"named 'twin' .*session 6a-first, watching street.*--set node="
         ):
             check_name(where, NODE, "6b-second")
-        wait_until(lambda: "wants to start as 'twin' (6b-second)" in caplog.text, 5)
+        wait_until(lambda: "wants to start as 'twin' (6b-second)" in caplog.text)
         assert holder(where) == "6a-first"
         assert not first.errors
 
@@ -121,16 +121,16 @@ def test_a_free_name_costs_no_time_and_a_dead_holder_two_seconds(broker: Mosquit
     assert checked_s(where, within_s=1) < 1
     with Client(where, name="crashed") as crashed:
         path = topics.STATUS.path(where.prefix, node=NODE)
-        assert crashed.wait_connected(10)
+        assert crashed.wait_connected(30)
         crashed.set_state(topics.STATUS, path, status_message(NODE, "6a-dead", "online"))
-        assert crashed.finish(5)
+        assert crashed.finish(30)
     assert 1 < checked_s(where, within_s=4) < 4
 
 
 def test_a_broker_that_is_not_there_is_no_obstacle() -> None:
     began = time.monotonic()
     check_name(MqttSettings(url="mqtt://127.0.0.1:1"), NODE, "s")
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
 
 
 def test_of_two_that_start_together_the_later_session_yields(broker: Mosquitto) -> None:
@@ -144,9 +144,14 @@ def test_of_two_that_start_together_the_later_session_yields(broker: Mosquitto) 
         assert later.guard.yielded
         later.client.clear_state(where.prefix)
         later.online()  # stands for its last words: anything that is not the earlier one's
-        time.sleep(0.3)
-        earlier.guard.mend()
-        wait_until(lambda: holder(where) == "6a-earlier")
+        assert later.client.finish(30)
+        assert holder(where) == "6b-later"
+
+        def mended() -> bool:
+            earlier.guard.mend()  # as the node does, several times a second
+            return holder(where) == "6a-earlier"
+
+        wait_until(mended)
         assert not earlier.errors
 
 
@@ -157,7 +162,7 @@ def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody
     where = mqtt(broker, "replay")
     with Node(where, "6b-running") as node, Client(where, name="replay") as replay:
         node.online()
-        assert replay.wait_connected(10)
+        assert replay.wait_connected(30)
         for payload in (
             status_message(NODE, "5a-recorded", "online"),
             status_message(NODE, "5a-recorded", "offline"),
@@ -166,7 +171,7 @@ def test_a_replayed_status_and_a_predecessors_will_are_put_right_and_stop_nobody
             b"garbage",
         ):
             replay.set_state(topics.STATUS, node.path, payload)
-            assert replay.finish(5)
+            assert replay.finish(30)
             wait_until(lambda: node.guard.overwritten)
             node.guard.mend()
             wait_until(lambda: holder(where) == "6b-running" and retained(where).status == "online")
@@ -180,9 +185,9 @@ def test_garbage_does_not_make_a_node_send_everything_again(broker: Mosquitto) -
     with Node(where, "6b-running") as node, Client(where, name="vandal") as vandal:
         node.client.set_state(topics.ZONE, zone, b"{}")
         node.online()
-        assert node.client.finish(5)
+        assert node.client.finish(30)
         vandal.subscribe(zone, 1)
-        vandal.received.get(10)
+        vandal.received.get(30)
         vandal.set_state(topics.STATUS, node.path, b"garbage")
         wait_until(lambda: node.guard.overwritten)
         node.guard.mend()

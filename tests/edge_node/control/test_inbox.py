@@ -21,7 +21,7 @@ from shared.wire.messages import Ack, Request, Response
 from tests.conftest import Mosquitto, wait_until
 
 PREFIX = "test-inbox/v1"
-WITHIN_S = 2.0
+WITHIN_S = 30.0
 
 
 class SlowDetect:
@@ -32,7 +32,7 @@ class SlowDetect:
 
     def __call__(self, _: Request, __: bytes | None) -> dict[str, Any]:
         self.begun.set()
-        assert self.may_end.wait(20)
+        assert self.may_end.wait(60)
         return {}
 
 
@@ -60,7 +60,7 @@ class Asker:
 def asker(broker: Mosquitto) -> Iterator[Asker]:
     with Client(MqttSettings(url=broker.url, prefix=PREFIX), name="asker") as client:
         client.subscribe(f"{PREFIX}/box/response/+", 1)
-        assert client.wait_subscribed(10)
+        assert client.wait_subscribed(30)
         yield Asker(client)
 
 
@@ -89,7 +89,7 @@ def node(broker: Mosquitto, detect: SlowDetect) -> Iterator[tuple[list[Received]
         with Commands(client, PREFIX, "box", "s", handlers) as commands:
             routes = {topics.REQUEST: commands.accept, topics.ACK: take_ack}
             Inbox(client, PREFIX, "box", routes, others.append).start()
-            assert client.wait_subscribed(10)
+            assert client.wait_subscribed(30)
             yield acks, others
 
 

@@ -57,7 +57,7 @@ class Node:
 @contextmanager
 def node(broker: Mosquitto, prefix: str) -> Iterator[Node]:
     with Client(MqttSettings(url=broker.url, prefix=prefix), name="edge") as client:
-        assert client.wait_connected(10)
+        assert client.wait_connected(30)
         yield Node(client, prefix)
 
 
@@ -66,23 +66,23 @@ def leave(broker: Mosquitto, prefix: str, *paths: str) -> None:
     with Client(MqttSettings(url=broker.url), name="earlier") as client:
         for path in paths:
             client.set_state(topics.ZONE, f"{prefix}/{path}", b"old")
-        assert client.wait_connected(10)
-        assert client.finish(10)
+        assert client.wait_connected(30)
+        assert client.finish(30)
 
 
 def retained(broker: Mosquitto, prefix: str) -> set[str]:
     """The topics that the broker retains now."""
     marker = f"{prefix}/zz"
     with Client(MqttSettings(url=broker.url), name="reader") as reader:
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         reader.set_state(topics.STATUS, marker, b"x")
-        assert reader.finish(10)
+        assert reader.finish(30)
         reader.subscribe(f"{prefix}/#", 1)
         seen: set[str] = set()
         while marker not in seen:  # Mosquitto hands out first what came first
-            seen.add(reader.received.get(10).topic)
+            seen.add(reader.received.get(30).topic)
         reader.set_state(topics.STATUS, marker, b"")
-        assert reader.finish(10)
+        assert reader.finish(30)
     return {topic.removeprefix(f"{prefix}/") for topic in seen - {marker}}
 
 
@@ -107,14 +107,14 @@ def test_the_node_listens_only_for_a_while(broker: Mosquitto) -> None:
     leave(broker, prefix, STAYS["its zone"])
     with node(broker, prefix) as box:
         box.leftovers.subscribe()
-        box.leftovers.handle(box.client.received.get(10))
+        box.leftovers.handle(box.client.received.get(30))
         box.now_s = LISTENS_S + 1
         box.say(STAYS["its zone"])
-        box.leftovers.handle(box.client.received.get(10))
+        box.leftovers.handle(box.client.received.get(30))
         box.client.subscribe(f"{prefix}/box/status", 1)
         box.say(STAYS["its zone"])
         box.say("box/status")
-        assert box.client.received.get(10).topic == f"{prefix}/box/status", "and not the zone before it"
+        assert box.client.received.get(30).topic == f"{prefix}/box/status", "and not the zone before it"
 
 
 def test_a_node_knows_when_all_of_an_earlier_run_is_cleared(broker: Mosquitto) -> None:
@@ -122,14 +122,14 @@ def test_a_node_knows_when_all_of_an_earlier_run_is_cleared(broker: Mosquitto) -
     leave(broker, prefix, *OLD.values())
     with node(broker, prefix) as box, Client(MqttSettings(url=broker.url), name="reader") as reader:
         reader.subscribe(f"{prefix}/box/#", 1, as_published=True)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         box.start()
         wait_until(box.leftovers.settled)
         assert not box.asked, "its own request needs no answer"
         box.say("box/settled")
         after: list[Received] = []
         while not after or after[-1].topic != f"{prefix}/box/settled":
-            after.append(reader.received.get(10))
+            after.append(reader.received.get(30))
     cleared = {received.topic for received in after if not received.payload}
     assert cleared == {f"{prefix}/{path}" for path in OLD.values()}, "before the node says anything more"
 
@@ -137,7 +137,7 @@ def test_a_node_knows_when_all_of_an_earlier_run_is_cleared(broker: Mosquitto) -
 def test_a_broker_that_does_not_send_the_request_back_is_not_waited_for_for_long(broker: Mosquitto) -> None:
     with node(broker, "left/v5") as box:
         box.leftovers.subscribe()  # and nobody hands on what comes
-        assert box.client.wait_subscribed(10)
+        assert box.client.wait_subscribed(30)
         assert not box.leftovers.settled()
         box.now_s = SETTLED_S
         assert box.leftovers.settled()

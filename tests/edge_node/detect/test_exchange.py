@@ -83,8 +83,8 @@ def test_the_old_network_is_released_once_its_batches_are_collected_and_gets_no_
         assert (exchange.is_alive(), engines[0].closed) == (True, False)
         for pending in both:
             pending.collect()
-        third.join(10)
-        exchange.join(10)
+        third.join(30)
+        exchange.join(30)
         assert (engines[0].closed, engines[0].submitted) == (True, before + 2)
 
 

@@ -44,8 +44,8 @@ def mirroring(broker: Mosquitto, **onvif: Any) -> Iterator[tuple[Mirror, Client,
         Mirror(client, settings, CLASSES) as mirror,
     ):
         reader.subscribe(f"{settings.onvif.prefix or 'box'}/#", 1, as_published=True)
-        assert reader.wait_subscribed(10)
-        assert client.wait_connected(10)
+        assert reader.wait_subscribed(30)
+        assert client.wait_connected(30)
         yield mirror, client, reader
 
 
@@ -53,7 +53,7 @@ def heard(reader: Client, last: str) -> list[Received]:
     """What came, up to a message whose topic ends so."""
     came: list[Received] = []
     while not came or not came[-1].topic.endswith(last):
-        came.append(reader.received.get(10))
+        came.append(reader.received.get(30))
     return came
 
 
@@ -64,9 +64,9 @@ def test_events_come_as_onvif_writes_them_and_properties_stay_until_the_farewell
             mirror.offer(item)
             mirror.judge("street", frozenset(["moved"]))
         mirror.farewell()
-        came = [reader.received.get(10)]
+        came = [reader.received.get(30)]
         while {one.topic for one in came if one.retain} != {one.topic for one in came if not one.payload}:
-            came.append(reader.received.get(10))
+            came.append(reader.received.get(30))
     for one in came:
         assert re.fullmatch(EVENT_TOPIC, one.topic)
         assert one.qos == 1
@@ -94,7 +94,7 @@ def test_scenes_are_one_message_for_a_frame_at_no_more_than_the_asked_rate(broke
             wait_until(lambda: not len(mirror.waiting))
         scenes: list[dict[str, Any]] = []
         while not scenes or "ObjectTree" not in scenes[-1]:
-            received = reader.received.get(10)
+            received = reader.received.get(30)
             assert re.fullmatch(SCENE_TOPIC, received.topic)
             assert received.topic == "MyDevice/onvif-mj/VideoAnalytics/street/Darner"
             assert (received.qos, received.retain) == (0, False)
@@ -147,28 +147,28 @@ def test_it_is_off_by_default_and_switched_while_the_node_runs(broker: Mosquitto
         assert came[INSIDE] == {"IsInside": True, "ObjectId": "1", "ClassTypes": "Worker"}
         mirror.reconfigure(OnvifSettings())
         mirror.offer(frames[6])
-        wait_until(lambda: reader.received.get(10).payload == b"")
+        wait_until(lambda: reader.received.get(30).payload == b"")
 
 
 def test_what_a_killed_run_left_is_cleared_and_what_is_true_now_stays(broker: Mosquitto) -> None:
     old = INSIDE.replace("yard", "former")
     with Client(config(broker.url).mqtt, name="former run") as before:
         before.set_state(topics.ONVIF_PROPERTY, old, b'{"Data": {"IsInside": true}}')
-        assert before.wait_connected(10)
-        assert before.finish(10)
+        assert before.wait_connected(30)
+        assert before.finish(30)
         before.abandon()
     with mirroring(broker, events=True) as (mirror, client, _):
         for item in items([Actor(1, stand(0.5, 0.5))], clock(10, 1), ZONES):
             mirror.offer(item)
-        while (received := client.received.get(10)).topic != old:
+        while (received := client.received.get(30)).topic != old:
             mirror.handle(received)
         mirror.handle(received)
-        assert client.finish(10)
+        assert client.finish(30)
         with Client(config(broker.url).mqtt, name="late") as late:
             late.subscribe("box/#", 1)
-            kept = {late.received.get(10).topic for _ in range(2)}
+            kept = {late.received.get(30).topic for _ in range(2)}
         mirror.farewell()
-        assert client.finish(10)
+        assert client.finish(30)
     assert kept == {
         INSIDE,
         INSIDE.replace("FieldDetector/ObjectsInside", "CountAggregation/OccupancyCounter"),
@@ -182,21 +182,21 @@ def test_below_a_prefix_that_nodes_share_the_cameras_of_others_are_left_alone(br
     with Client(config(broker.url).mqtt, name="others") as before:
         for path in (other, own, of_picture):
             before.set_state(topics.ONVIF_PROPERTY, path, b'{"Data": {"IsInside": true}}')
-        assert before.wait_connected(10)
-        assert before.finish(10)
+        assert before.wait_connected(30)
+        assert before.finish(30)
         before.abandon()
     with mirroring(broker, events=True, prefix="site") as (mirror, client, _):
         mirror.offer(next(iter(items([Actor(1, stand(0.5, 0.5))], clock(10, 1)))))
         for _ in range(3):
-            mirror.handle(client.received.get(10))
-        assert client.finish(10)
+            mirror.handle(client.received.get(30))
+        assert client.finish(30)
         with Client(config(broker.url).mqtt, name="late") as late:
             late.subscribe("site/#", 1)
-            assert late.received.get(10).topic == other
-            assert late.wait_subscribed(10)
+            assert late.received.get(30).topic == other
+            assert late.wait_subscribed(30)
             assert not len(late.received)
         client.set_state(topics.ONVIF_PROPERTY, other, b"")
-        assert client.finish(10)
+        assert client.finish(30)
 
 
 def test_a_fault_in_it_costs_a_frame_for_onvif_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:

@@ -51,7 +51,7 @@ def test_a_node_says_which_model_it_has_chosen(
     settings["model"].pop("input_size")  # which the better one does not take
     with listening(broker.url, prefix) as heard, edge(tmp_path, settings) as process:
         listen_to_the_end(heard)
-        assert process.wait(15) == 0
+        assert process.wait(30) == 0
         said = process.stderr.read() if process.stderr else ""
     name = "yolox_nano" if there else DEFAULT
     assert {info.model.name for info in heard.of(topics.INFO)} == {name}

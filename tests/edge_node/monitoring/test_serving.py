@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import select
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -39,7 +41,7 @@ def server() -> Iterator[HttpServer]:
 
 def call(server: HttpServer, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the answer to raw bytes."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
         sock.sendall(request)
         answer = b""
         while more := sock.recv(65_536):
@@ -97,7 +99,7 @@ def test_who_refuses_gzip_gets_plain_text(server: HttpServer, refusal: str) -> N
 
 def test_a_status_of_503_comes_with_its_reasons(server: HttpServer) -> None:
     with pytest.raises(urllib.error.HTTPError) as raised:
-        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/ready", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/ready", timeout=30)
     assert raised.value.code == 503
     assert json.load(raised.value) == {"status": "not ready"}
 
@@ -124,7 +126,7 @@ def test_what_is_no_request_for_a_page_is_refused_in_a_sentence(
 
 
 def test_a_body_that_nobody_reads_does_not_cost_the_client_its_answer(server: HttpServer) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
         sock.sendall(get("/health", "Content-Length: 50000", method="POST") + b"x" * 50_000)
         ended = select.poll()
         ended.register(sock, select.POLLRDHUP)
@@ -137,7 +139,7 @@ def test_the_oldest_silent_connections_give_way_to_those_that_ask(monkeypatch: p
     monkeypatch.setattr(serving, "WITHIN_S", 60.0)
     with HttpServer("127.0.0.1", 0, {"/health": lambda: as_json({})}) as running, ExitStack() as stack:
         silent = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=5))
+            stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=30))
             for _ in range(CONNECTIONS + 8)
         ]
         assert call(running, get("/health"))[0] == 200
@@ -149,13 +151,21 @@ def test_the_oldest_silent_connections_give_way_to_those_that_ask(monkeypatch: p
 
 
 def test_who_sends_byte_after_byte_wakes_the_server_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "READ_PAUSE_S", 0.3)
+    pause_s, paused, sleep = 0.3, threading.Event(), asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        if seconds == pause_s:
+            paused.set()
+        await sleep(seconds)
+
+    monkeypatch.setattr(serving, "READ_PAUSE_S", pause_s)
+    monkeypatch.setattr(asyncio, "sleep", noted)
     with HttpServer("127.0.0.1", 0, {"/health": lambda: as_json({})}) as running:
-        with socket.create_connection(("127.0.0.1", running.port), timeout=5) as sock:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=30) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             began = time.monotonic()
             sock.sendall(b"G")
-            time.sleep(0.05)  # so that the server reads this byte by itself
+            assert paused.wait(30), "it has read this byte by itself"
             sock.sendall(get("/health")[1:])
             assert sock.recv(65_536).startswith(b"HTTP/1.1 200 ")
             assert time.monotonic() - began > 0.29
@@ -175,7 +185,7 @@ def test_the_log_says_where_the_pages_are_also_when_the_port_was_a_free_one(
 def test_a_client_that_is_slow_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "WITHIN_S", 0.2)
     with HttpServer("127.0.0.1", 0, {"/health": lambda: as_json({})}) as running:
-        with socket.create_connection(("127.0.0.1", running.port), timeout=5) as sock:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=30) as sock:
             began = time.monotonic()
             sock.sendall(b"GET /health HTTP/1.1\r\n")
             assert sock.recv(1) == b""

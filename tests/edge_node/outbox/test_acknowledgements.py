@@ -22,12 +22,12 @@ def test_an_archive_decides_what_is_forgotten_once_there_is_one(tmp_path: Path) 
     network.connect()
     with running(network, tmp_path) as outbox:
         boot = add(outbox, 3)[0].boot
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert held(outbox) == 0, "the broker has them, and nobody else was ever heard of"
         acknowledge(outbox, boot, 3)
         wait_until(lambda: archives(outbox))
         add(outbox, 5)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert held(outbox) == 5
         acknowledge(outbox, "another-boot", 99)
         acknowledge(outbox, boot, 6)
@@ -74,7 +74,7 @@ def test_a_retained_acknowledgement_of_long_ago_makes_no_archive(tmp_path: Path)
     with running(network, tmp_path) as outbox:
         acknowledge(outbox, "any", 1, retained_at=now_us() - 25 * 3_600_000_000)
         add(outbox, 5)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert held(outbox) == 0
 
 
@@ -87,7 +87,7 @@ def test_an_event_is_kept_until_every_archive_has_it_also_over_a_restart(tmp_pat
         acknowledge(outbox, boot, 1, by="b")
         wait_until(lambda: archives(outbox) == ["a", "b"])
         add(outbox, 9)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         acknowledge(outbox, boot, 10, by="a")
         acknowledge(outbox, boot, 4, by="b")
         wait_until(lambda: held(outbox) == 6)
@@ -109,7 +109,7 @@ def test_a_new_archive_counts_from_its_first_word_and_gets_what_is_still_held(
         acknowledge(outbox, boot, 1, by="a")
         wait_until(lambda: archives(outbox) == ["a"])
         add(outbox, 9)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         acknowledge(outbox, boot, 5, by="a")
         wait_until(lambda: held(outbox) == 5)
         acknowledge(outbox, boot, 5, by="late")  # as one does that has seen an event whose `oldest` is 6
@@ -134,7 +134,7 @@ def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_whe
             acknowledge(outbox, boot, 1, by=name)
         wait_until(lambda: len(archives(outbox)) == 2)
         add(outbox, 99)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         for _ in range(12):
             acknowledge(outbox, boot, 100, by="there")  # as it does for each repetition, too
             time.sleep(0.1)
@@ -143,7 +143,7 @@ def test_an_archive_that_is_away_costs_the_others_no_flood_and_gets_its_part_whe
         assert set(again) - set(range(2, 102)) == set()
         assert network.numbers.count(100) <= 2, "only the first few are tried again, and ever less often"
         network.connect()
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert network.numbers.count(100) <= 2, "nor at a new connection"
         acknowledge(outbox, boot, 30, by="away")  # it is back
         wait_until(lambda: network.numbers.count(100) == 3)
@@ -156,16 +156,16 @@ def test_an_archive_that_started_again_gets_what_it_missed_at_once(tmp_path: Pat
     network.connect()
     with running(network, tmp_path) as outbox:
         boot = add(outbox, 1)[0].boot
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         acknowledge(outbox, boot, 1)
         wait_until(lambda: held(outbox) == 0)
         add(outbox, 5)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         acknowledge(outbox, boot, 1)  # the same run may still be at it
         time.sleep(0.3)
         assert network.numbers == [1, 2, 3, 4, 5, 6]
         acknowledge(outbox, boot, 1, session="w")
-        wait_until(lambda: network.numbers == [1, *[2, 3, 4, 5, 6] * 2], 1.0)
+        wait_until(lambda: network.numbers == [1, *[2, 3, 4, 5, 6] * 2])
 
 
 def test_an_archive_that_is_gone_for_long_holds_nothing_back_any_more(
@@ -178,13 +178,14 @@ def test_an_archive_that_is_gone_for_long_holds_nothing_back_any_more(
         acknowledge(outbox, boot, 1, by="gone")
         add(outbox, 4)
         acknowledge(outbox, boot, 3, by="there")
-        wait_until(lambda: len(archives(outbox)) == 2)
-        while len(archives(outbox)) == 2:
+
+        def gives_up() -> bool:
             acknowledge(outbox, boot, 4, by="there")
-            time.sleep(0.05)
+            return "archive gone has not spoken for" in caplog.text
+
+        wait_until(gives_up)
         wait_until(lambda: held(outbox) == 1)
         assert archives(outbox) == ["there"]
-    assert "archive gone has not spoken for" in caplog.text
 
 
 def test_an_archive_whose_acknowledgement_is_cleared_is_waited_for_no_longer(tmp_path: Path) -> None:
@@ -192,11 +193,11 @@ def test_an_archive_whose_acknowledgement_is_cleared_is_waited_for_no_longer(tmp
     network.connect()
     with running(network, tmp_path) as outbox:
         boot = add(outbox, 1)[0].boot
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         acknowledge(outbox, boot, 1)
         wait_until(lambda: archives(outbox))
         add(outbox, 4)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert held(outbox) == 4
         outbox.acknowledged(Received(f"{ACK}/{VIEWER}", b"", 1, False, {}))
         wait_until(lambda: held(outbox) == 0)
@@ -207,11 +208,11 @@ def test_what_archives_claim_is_bounded(tmp_path: Path) -> None:
     network.connect()
     with running(network, tmp_path) as outbox:
         boot = add(outbox, 1)[0].boot
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         acknowledge(outbox, boot, 2**53 - 1)
         wait_until(lambda: archives(outbox))
         add(outbox, 4)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert held(outbox) == 4, "nobody has stored what was not made"
         for number in range(100):
             acknowledge(outbox, f"invented-{number}", 5)
@@ -227,7 +228,7 @@ def test_an_acknowledgement_that_breaks_the_contract_is_refused(tmp_path: Path, 
     with running(network, tmp_path) as outbox:
         with pytest.raises(MessageError):
             outbox.acknowledged(Received(ACK, payload, 1, False, {}))
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert not archives(outbox)
 
 

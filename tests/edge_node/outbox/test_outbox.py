@@ -20,6 +20,7 @@ from tests.conftest import wait_until
 from tests.edge_node.outbox.outboxes import Network, add, running
 
 
+@pytest.mark.timing
 def test_a_lone_event_is_on_disk_at_once_and_a_burst_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,7 +56,7 @@ def test_what_does_not_fit_is_a_gap_and_is_counted(tmp_path: Path) -> None:
         add(outbox, 100)
         wait_until(lambda: outbox.metrics().dropped > 50)
         network.connect()
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         dropped = outbox.metrics().dropped
     gaps = [sent.gap for sent in network.sent if sent.gap]
     came = {sent.number for sent in network.sent}
@@ -73,18 +74,18 @@ def test_a_hung_disk_costs_the_oldest_and_never_the_pipeline(
 
     def hung(self: Backlog, *given: Any) -> list[Row]:
         hangs.set()
-        answers.wait(10)
+        answers.wait(60)
         return write(self, *given)
 
     network = Network()
     network.connect()
     with running(network, tmp_path) as outbox:
         monkeypatch.setattr(Backlog, "write", hung)
-        assert hangs.wait(5)  # it writes now and then even when nothing was added
+        assert hangs.wait(30)  # it writes now and then even when nothing was added
         add(outbox, 30)
         answers.set()
         wait_until(lambda: any(sent.gap for sent in network.sent))
-        assert outbox.drain(5)
+        assert outbox.drain(30)
     [gap] = [sent.gap for sent in network.sent if sent.gap]
     lost = set(range(gap.first, gap.last + 1))
     assert gap.count == len(lost) >= 10
@@ -99,7 +100,7 @@ def test_a_watchdog_has_patience_with_a_disk_that_hangs_in_reading_too(
     def trace(sql: str) -> None:
         if hang.is_set() and sql.startswith("SELECT"):
             hangs.set()
-            answers.wait(10)
+            answers.wait(60)
 
     def opened(*arguments: Any) -> sqlite3.Connection:
         database = open_database(*arguments)
@@ -113,18 +114,18 @@ def test_a_watchdog_has_patience_with_a_disk_that_hangs_in_reading_too(
         assert outbox.look().frozen_s == LATE_S
         hang.set()
         add(outbox, 1)
-        assert hangs.wait(5), "it reads before it forgets what the broker has"
+        assert hangs.wait(30), "it reads before it forgets what the broker has"
         assert outbox.look().frozen_s == DISK_S
         answers.set()
-        assert outbox.drain(5)
+        assert outbox.drain(30)
 
 
 def test_nobody_waits_for_a_broker_that_is_away(tmp_path: Path) -> None:
     with running(Network(), tmp_path) as outbox:
         add(outbox, 1)
         begin = time.monotonic()
-        assert not outbox.drain(5)
-    assert time.monotonic() - begin < 2
+        assert not outbox.drain(60)
+    assert time.monotonic() - begin < 30
 
 
 def test_the_file_may_be_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

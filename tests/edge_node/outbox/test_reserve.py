@@ -38,19 +38,19 @@ def test_what_a_broker_had_and_lost_is_sent_again_as_historical_and_counts_as_de
     network.connect()
     with running(network, tmp_path, replay_per_s=1000) as outbox:
         add(outbox, 5)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert held(outbox) == 0
         network.connected = False
         network.connect()
         wait_until(lambda: len(network.sent) == 10)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert network.numbers == [1, 2, 3, 4, 5] * 2
         assert [sent.historical for sent in network.sent] == [False] * 5 + [True] * 5
         add(outbox, 1)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         assert network.numbers[10:] == [6], "on this connection, nothing is sent twice"
     with running(network, tmp_path) as outbox:
-        assert outbox.drain(5)
+        assert outbox.drain(30)
     assert len(network.sent) == 11, "a clean end leaves nothing behind"
 
 
@@ -104,10 +104,10 @@ def test_who_keeps_nothing_sends_nothing_again(tmp_path: Path) -> None:
     network.connect()
     with running(network, tmp_path, keep_s=0.0) as outbox:
         add(outbox, 5)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         network.connect()
         add(outbox, 1)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
     assert network.numbers == [1, 2, 3, 4, 5, 6]
 
 
@@ -116,7 +116,7 @@ def test_a_new_archive_gets_what_was_kept(tmp_path: Path) -> None:
     network.connect()
     with running(network, tmp_path, replay_per_s=1000) as outbox:
         [*_, last] = add(outbox, 5)
-        assert outbox.drain(5)
+        assert outbox.drain(30)
         acknowledge(outbox, last.boot, 2)
         wait_until(lambda: held(outbox) == 3)
         acknowledge(outbox, last.boot, 2, session="another")  # it was away: it gets at once what it lacks

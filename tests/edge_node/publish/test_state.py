@@ -92,7 +92,7 @@ class Said:
         self.state.gone(mark)
         seen: list[tuple[str, bytes]] = []
         while True:
-            received = self.reader.received.get(10)
+            received = self.reader.received.get(30)
             found = topics.match(self.config.mqtt.prefix, received.topic)
             assert found is not None
             if found[0] is topics.STATUS and f'"{mark}"'.encode() in received.payload:
@@ -104,9 +104,9 @@ class Said:
 def saying(broker: Mosquitto, name: str) -> Iterator[Said]:
     said = Said(broker, name)
     with said.client, said.reader:
-        assert said.client.wait_connected(10)
+        assert said.client.wait_connected(30)
         said.reader.subscribe(f"{said.config.mqtt.prefix}/#", 1)
-        assert said.reader.wait_subscribed(10)
+        assert said.reader.wait_subscribed(30)
         said.since()
         yield said
 
@@ -459,7 +459,7 @@ def test_two_statuses_of_a_camera_leave_in_the_order_in_which_they_were_taken(
 
         monkeypatch.setattr(said.client, "set_state", held_up)
         said.state.camera_status("street", "reconnecting")
-        others[0].join(5)
+        others[0].join(30)
         seen = [messages.decode(messages.CameraStatus, payload).status for _, payload in said.since()]
     assert seen[-1] == "paused", "which is what the node believes"
 
@@ -522,7 +522,7 @@ def test_a_node_that_leaves_its_name_to_another_takes_its_state_back(broker: Mos
         said.state.withdraw()
         seen: list[tuple[str, bytes]] = []
         while not (seen and seen[-1][0] == "status" and b'"offline"' in seen[-1][1]):
-            received = said.reader.received.get(10)
+            received = said.reader.received.get(30)
             seen.append((received.topic.rpartition("/")[2], received.payload))
     assert {name for name, payload in seen if not payload} >= {"info", "zones"}
 

@@ -61,11 +61,11 @@ def test_a_track_comes_with_the_topic_of_its_picture_when_it_ends_and_at_the_far
     tmp_path: Path, broker: Mosquitto
 ) -> None:
     with running(tmp_path, broker.url) as (publisher, reader):
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         for item in items(ACTORS, clock(10, 4)):
             publisher.publish_all([item])
         publisher.farewell()
-        came = [reader.received.get(10) for _ in range(4)]
+        came = [reader.received.get(30) for _ in range(4)]
     tracks = [messages.decode(Track, one.payload) for one in came if one.topic.endswith("/track")]
     pictures = {one.topic for one in came if not one.topic.endswith("/track")}
     assert [(one.track_id, one.label, one.ended) for one in tracks] == [
@@ -80,12 +80,12 @@ def test_a_track_comes_with_the_topic_of_its_picture_when_it_ends_and_at_the_far
 
 def test_a_camera_that_came_to_its_end_before_the_node_says_so(tmp_path: Path, broker: Mosquitto) -> None:
     with running(tmp_path, broker.url) as (publisher, reader):
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         for item in items(ACTORS[1:], clock(10, 1)):
             publisher.publish_all([item])
         publisher.source_ended("street")
         publisher.farewell()
-        found = [reader.received.get(10) for _ in range(2)]
+        found = [reader.received.get(30) for _ in range(2)]
     (track,) = (messages.decode(Track, one.payload) for one in found if one.topic.endswith("/track"))
     assert track.ended == "camera_stopped"
 

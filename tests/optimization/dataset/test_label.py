@@ -39,7 +39,7 @@ class Labelling:
         self.api = f"{found[0]}api/v1/label/"
 
     def get(self, path: str) -> dict[str, object]:
-        with urllib.request.urlopen(self.api + path, timeout=15) as answer:  # noqa: S310 - our own
+        with urllib.request.urlopen(self.api + path, timeout=30) as answer:  # noqa: S310 - our own
             return dict(json.loads(answer.read()))
 
     def accept(self, name: str) -> None:
@@ -48,7 +48,7 @@ class Labelling:
         body["size"] = [seen["width"], seen["height"]]
         kind = {"Content-Type": "application/json"}
         request = urllib.request.Request(self.api + "decide", json.dumps(body).encode(), kind)  # noqa: S310
-        urllib.request.urlopen(request, timeout=15).close()  # noqa: S310
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
 
     def children(self) -> list[int]:
         found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
@@ -60,7 +60,7 @@ class Labelling:
             os.killpg(self.process.pid, signal.SIGINT)
         else:
             self.process.terminate()
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         if group:  # gunicorn may tell its worker to end while Ctrl-C is ending it, and says so then
             err = re.sub(r"^\[.*\] \[WARNING\] Worker \(pid:\d+\) was sent SIGQUIT!\n", "", err)
         assert (self.process.returncode, err) == (0, "")
@@ -111,7 +111,7 @@ def test_rubbish_in_the_file_at_the_end_is_told_in_a_sentence(tmp_path: Path) ->
     labelling = Labelling(tmp_path)
     (tmp_path / "annotations.json").write_text('{"images": 7')
     labelling.process.terminate()
-    _, said = labelling.process.communicate(timeout=20)
+    _, said = labelling.process.communicate(timeout=60)
     assert labelling.process.returncode == 2
     assert "annotations.json: another program has written it meanwhile" in said
     assert said.count("\n") == 1

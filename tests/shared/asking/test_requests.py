@@ -16,7 +16,7 @@ from edge_node.control.commands import MAX_SLOW
 from edge_node.control.commands import Commands as Answering
 from edge_node.control.inbox import Inbox
 from shared.asking import requests as module
-from shared.asking.requests import BadAnswer, Busy, NoAnswer, NodeRequests
+from shared.asking.requests import DEADLINE_S, BadAnswer, Busy, NoAnswer, NodeRequests
 from shared.errors import ConfigError, MessageError
 from shared.mqtt.address import MqttSettings
 from shared.mqtt.client import Client
@@ -47,7 +47,7 @@ def node(url: str, prefix: str, name: str, version: str) -> Iterator[Client]:
         handlers = {"detect": see, "set": refuse, "snapshot": sleep}
         with Answering(client, prefix, name, "s1", handlers) as answering:
             Inbox(client, prefix, name, {topics.REQUEST: answering.accept}).start()
-            assert client.wait_subscribed(10)
+            assert client.wait_subscribed(30)
             yield client
 
 
@@ -62,7 +62,7 @@ def asking(url: str, prefix: str, version: str) -> Iterator[NodeRequests]:
     with Client(settings, name="asking") as client:
         requests = NodeRequests(client, settings)
         requests.subscribe()
-        assert client.wait_subscribed(10)
+        assert client.wait_subscribed(30)
 
         def listen() -> None:
             for received in client.received:
@@ -122,7 +122,7 @@ def test_silence_ends_at_the_deadline_and_with_the_viewer(
         begin = time.monotonic()
         with pytest.raises(NoAnswer, match=r"no answer after 0\.2 s"):
             requests.ask("nobody", "ping", {}, deadline_s=0.2)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < DEADLINE_S
         errors: list[str] = []
 
         def ask() -> None:
@@ -139,7 +139,7 @@ def test_silence_ends_at_the_deadline_and_with_the_viewer(
             requests.ask("nobody", "ping", {})
         requests.close()
         for thread in threads:
-            thread.join(5)
+            thread.join(30)
         assert len(errors) == 2
         assert all("stopping" in error for error in errors)
         with pytest.raises(NoAnswer, match="stopping"):
@@ -166,10 +166,10 @@ def test_an_answer_that_another_node_gives_in_its_own_name_is_not_taken(broker: 
         Client(settings_of(broker.url, "ask-spoof", "5"), name="evil") as evil,
     ):
         evil.subscribe("ask-spoof/shop/request/#", 1)
-        assert evil.wait_subscribed(10)
+        assert evil.wait_subscribed(30)
 
         def answer() -> None:
-            asked = evil.received.get(10)
+            asked = evil.received.get(30)
             seen.append(asked.payload)
             transaction = orjson.loads(asked.payload)["transaction"]
             forged = Response(
@@ -205,10 +205,10 @@ def test_a_broken_answer_is_said_at_once(broker: Mosquitto, version: str) -> Non
         Client(settings_of(broker.url, prefix, version), name="shop") as shop,
     ):
         shop.subscribe(f"{prefix}/shop/request/#", 1)
-        assert shop.wait_subscribed(10)
+        assert shop.wait_subscribed(30)
 
         def answer() -> None:
-            asked = shop.received.get(10)
+            asked = shop.received.get(30)
             transaction = orjson.loads(asked.payload)["transaction"]
             good = Response(
                 node="shop", session="s", published_us=now_us(), command="detect", transaction=transaction

@@ -165,8 +165,8 @@ def wire(broker: Mosquitto) -> Iterator[tuple[Client, Client]]:
     with Client(settings, name="writer") as writer, Client(settings, name="reader") as reader:
         reader.subscribe(f"{PREFIX}/#", 1, as_published=True)
         reader.subscribe("conformance-end", 1)
-        assert writer.wait_connected(10)
-        assert reader.wait_subscribed(10)
+        assert writer.wait_connected(30)
+        assert reader.wait_subscribed(30)
         yield writer, reader
 
 
@@ -178,7 +178,7 @@ def checked(wire: tuple[Client, Client], received: list[Received], seconds: floa
     assert writer.republish(Received("conformance-end", b"", 1, False, {}))
     checker = Checker(PREFIX)
     now_s = 0.0
-    while (message := reader.received.get(10)).topic != "conformance-end":
+    while (message := reader.received.get(30)).topic != "conformance-end":
         now_s += seconds
         checker.check(message, now_s)
     return checker.finish()
@@ -411,23 +411,25 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_counts_names_and_fails(broker: Mosquitto, tmp_path: Path) -> None:
-    stop = threading.Event()
+    stop, speaks = threading.Event(), threading.Event()
     prefix = "conformance-run/v1"
 
     def misbehave() -> None:
         with Client(MqttSettings(url=broker.url), name="wrong") as writer:
-            writer.wait_connected(10)
-            while not stop.wait(0.1):
+            assert writer.wait_connected(30)
+            while not stop.wait(0.02):
                 writer.republish(status(topic=f"{prefix}/n/status", retain=False))
+                speaks.set()
 
     thread = threading.Thread(target=misbehave)
     thread.start()
+    assert speaks.wait(30)
     try:
         file = tmp_path / "report.json"
-        result = run("--broker", broker.url, "--prefix", prefix, "--seconds", "1", "--json", str(file))
+        result = run("--broker", broker.url, "--prefix", prefix, "--seconds", "2", "--json", str(file))
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(30)
     assert result.returncode == 1, result.stderr
     assert f"first on {prefix}/n/status: is not retained, but must be" in result.stdout
     report = orjson.loads(file.read_bytes())
@@ -461,26 +463,29 @@ def test_when_nothing_can_be_heard_it_says_why_and_ends_with_2(
 def test_over_mqtt_3_what_it_cannot_carry_is_not_missed_and_the_rest_is_checked(broker: Mosquitto) -> None:
     prefix = "conformance-older/v1"
     settings = MqttSettings(url=broker.url, version="3.1.1", prefix=prefix)
-    stop = threading.Event()
+    stop, speaks = threading.Event(), threading.Event()
     good = status(topic=f"{prefix}/n/status")
 
     def speak(payload: bytes) -> None:
         with Client(settings, name="older") as writer:
-            assert writer.wait_connected(10)
+            assert writer.wait_connected(30)
             while not stop.wait(0.05):
                 writer.republish(dataclasses.replace(good, payload=payload))
+                speaks.set()
 
     for payload, code in ((good.payload, 0), (b"{}", 1)):
         stop.clear()
+        speaks.clear()
         thread = threading.Thread(target=speak, args=(payload,))
         thread.start()
+        assert speaks.wait(30)
         words = (
             "--broker",
             broker.url,
             "--prefix",
             prefix,
             "--seconds",
-            "0.5",
+            "2",
             "--set",
             "mqtt.version=3.1.1",
         )
@@ -488,7 +493,7 @@ def test_over_mqtt_3_what_it_cannot_carry_is_not_missed_and_the_rest_is_checked(
             assert conformance.main(list(words)) == code
         finally:
             stop.set()
-            thread.join(10)
+            thread.join(30)
 
 
 def test_no_broker_is_one_line_and_2(
@@ -505,13 +510,13 @@ def test_state_published_before_and_after_a_reconnect_says_what_it_is(broker: Mo
     will = (topic, b"will")
     with Client(MqttSettings(url=broker.url), name="reader") as reader:
         reader.subscribe(topic, 1, as_published=True)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         with Client(MqttSettings(url=broker.url), name="early", will=will) as early:
             early.set_state(topics.STATUS, topic, b"before the connection")
-            assert early.wait_connected(10)
-            assert early.finish(5)
+            assert early.wait_connected(30)
+            assert early.finish(30)
             early.cut()
             wait_until(lambda: not early.connected)
-            got = [reader.received.get(10) for _ in range(3)]
+            got = [reader.received.get(30) for _ in range(3)]
     assert {one.payload for one in got} == {b"before the connection", b"will"}
     assert all(one.content_type == "application/json" and one.retain for one in got)

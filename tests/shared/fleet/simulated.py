@@ -250,7 +250,7 @@ def simulated(
     with Client(MqttSettings(url=url, prefix=prefix, version=version), name="simulated") as client:
         nodes = {name: Simulated(client.set_state, prefix, name) for name in names}
         client.subscribe(topics.REQUEST.filter(prefix), 1)
-        assert client.wait_subscribed(10)
+        assert client.wait_subscribed(30)
 
         def listen() -> None:
             for received in client.received:

@@ -23,7 +23,7 @@ def connecting(broker: socket.socket, sink: Callable[[Received], None] | None = 
 def accepted(broker: socket.socket) -> socket.socket:
     """The next connection, once its CONNECT has come."""
     connection, _ = broker.accept()
-    connection.settimeout(10)
+    connection.settimeout(30)
     assert connection.recv(4096)
     return connection
 
@@ -31,9 +31,9 @@ def accepted(broker: socket.socket) -> socket.socket:
 @contextmanager
 def connected(url: str | tuple[str, ...], **options: object) -> Iterator[Client]:
     with Client(MqttSettings(url=url, **options), name="test") as client:  # type: ignore[arg-type]  # settings by name
-        assert client.wait_connected(10)
+        assert client.wait_connected(30)
         yield client
 
 
-def take(client: Client, count: int = 1, timeout: float = 10.0) -> list[Received]:
+def take(client: Client, count: int = 1, timeout: float = 30.0) -> list[Received]:
     return [client.received.get(timeout) for _ in range(count)]

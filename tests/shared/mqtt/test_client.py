@@ -31,7 +31,7 @@ def test_a_message_arrives_with_its_properties(broker: Mosquitto, version: str) 
     topic = f"darner/v1/n{version.replace('.', '')}/camera/c/thumbnail"
     with connected(broker.url, version=version) as reader, connected(broker.url, version=version) as writer:
         reader.subscribe(topic)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         assert writer.publish(topics.THUMBNAIL, topic, b"jpeg", user_properties={"seq": "4"})
         (got,) = take(reader)
     assert (got.topic, got.payload, got.retain) == (topic, b"jpeg", False)
@@ -62,9 +62,9 @@ def test_the_will_speaks_when_the_client_vanishes(broker: Mosquitto) -> None:
     topic = "darner/v1/gone/status"
     with connected(broker.url) as reader:
         reader.subscribe(topic, 1)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         with Client(MqttSettings(url=broker.url), name="doomed", will=(topic, b"offline")) as doomed:
-            assert doomed.wait_connected(10)
+            assert doomed.wait_connected(30)
             doomed.cut()
             assert take(reader)[0].payload == b"offline"
 
@@ -74,7 +74,7 @@ def test_the_broker_may_come_later_than_we(tmp_path: Path) -> None:
     with Client(MqttSettings(url=late.url), name="early") as client:
         assert not client.wait_subscribed(0.5)
         late.start()
-        assert client.wait_subscribed(10)
+        assert client.wait_subscribed(30)
     late.kill()
 
 
@@ -83,7 +83,7 @@ def test_while_disconnected_messages_are_dropped_and_counted_and_nothing_is_sent
 ) -> None:
     with connected(broker.url) as writer, connected(broker.url) as reader:
         reader.subscribe(EVENTS, 1)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         writer.cut()
         wait_until(lambda: not writer.connected)
         assert not writer.publish(topics.DETECTIONS, DETECTIONS, b"lost")
@@ -114,7 +114,7 @@ def test_a_hung_broker_holds_back_the_sender_and_not_the_memory(own_broker: Mosq
         own_broker.resume()
         wait_until(lambda: sent > stuck_at)
         own_broker.kill()
-        thread.join(15)
+        thread.join(30)
         assert not thread.is_alive()
         assert writer.dropped["thumbnail"] == 1
 
@@ -123,7 +123,7 @@ def test_a_hung_broker_holds_back_the_sender_and_not_the_memory(own_broker: Mosq
 def test_a_client_ends_in_time_on_a_network_that_takes_nothing(own_broker: MosquittoProcess) -> None:
     """Also one that was waiting for room: `hurry` is for a program that is to end."""
     with Client(MqttSettings(url=own_broker.url), name="test") as writer:
-        assert writer.wait_connected(10)
+        assert writer.wait_connected(30)
         own_broker.pause()
 
         def flood() -> None:
@@ -142,17 +142,18 @@ def test_a_client_ends_in_time_on_a_network_that_takes_nothing(own_broker: Mosqu
     own_broker.resume()
 
 
+@pytest.mark.timing
 def test_a_client_ends_in_time_while_a_name_server_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, answer = threading.Event(), threading.Event()
 
     def look_up(*_: object, **__: object) -> list[Any]:
         asked.set()
-        answer.wait(10)
+        answer.wait(60)
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with Client(MqttSettings(url="mqtt://broker.example:1883"), name="test"):
-        assert asked.wait(5)
+        assert asked.wait(30)
         begin = time.monotonic()
     took_s = time.monotonic() - begin
     answer.set()
@@ -179,7 +180,7 @@ def test_what_paho_raises_or_we_do_in_a_callback_does_not_end_the_connection(
     topic = "darner/v1/raises/status"
     with connected(broker.url) as reader, connected(broker.url) as writer:
         reader.subscribe(topic, 1)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         take_in = reader.received.put_newest
 
         def fail(received: Received, key: str = "") -> None:
@@ -219,7 +220,7 @@ def test_only_what_the_broker_acknowledges_is_reported(broker: Mosquitto) -> Non
         for _ in range(50):
             assert client.publish(topics.DETECTIONS, DETECTIONS, b"{}")
             sent.append(client.send(topics.EVENTS, EVENTS, b"{}"))
-        assert client.flush(5)
+        assert client.flush(30)
         wait_until(lambda: len(answered) >= len(sent))
     assert answered == sent
 
@@ -228,7 +229,7 @@ def test_messages_of_one_topic_keep_their_properties(broker: Mosquitto) -> None:
     topic = "darner/v1/alike/camera/c/detections"
     with connected(broker.url) as reader, connected(broker.url) as writer:
         reader.subscribe(topic)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         for _ in range(3):
             assert writer.publish(topics.DETECTIONS, topic, b"{}")
         got = take(reader, 3)
@@ -261,7 +262,7 @@ def test_publishing_and_being_acknowledged_at_the_same_time_does_not_lock_up(bro
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(30)
             assert not thread.is_alive()
         wait_until(lambda: set(sent) <= set(answered))
 
@@ -271,7 +272,7 @@ def test_messages_that_a_reader_fails_to_take_are_bounded_and_the_oldest_are_dro
 ) -> None:
     with connected(broker.url) as reader, connected(broker.url) as writer:
         reader.subscribe(DETECTIONS)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         for number in range(MAX_WAITING + 1000):
             assert writer.publish(topics.DETECTIONS, DETECTIONS, str(number).encode())
         wait_until(lambda: sum(reader.received.dropped.values()) == 1000)

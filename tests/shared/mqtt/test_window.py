@@ -17,7 +17,7 @@ def test_what_was_lost_with_a_connection_leaves_the_window_when_the_next_one_sta
     with socket.create_server(("127.0.0.1", 0)) as broker, connecting(broker) as writer:
         first = accepted(broker)
         first.sendall(CONNACK)
-        assert writer.wait_connected(10)
+        assert writer.wait_connected(30)
         for _ in range(6):  # which nobody reads
             assert writer.publish(topics.THUMBNAIL, PATH, LARGE)
         first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -26,6 +26,6 @@ def test_what_was_lost_with_a_connection_leaves_the_window_when_the_next_one_sta
         second.sendall(CONNACK)
         wait_until(lambda: writer.connections == 2 and writer.connected)
         assert writer.publish(topics.THUMBNAIL, PATH, b"new")
-        assert writer.flush(10)
+        assert writer.flush(30)
         assert second.recv(4096).endswith(b"new")
         second.close()

@@ -122,7 +122,7 @@ def test_a_stage_at_a_channel_waits_works_stands_still_or_is_held_up() -> None:
     assert probe() is None, "the next stage holds it up"
     onward.get()
     source.close()
-    thread.join(5)
+    thread.join(30)
     assert probe() is None, "it has ended"
 
 
@@ -137,7 +137,7 @@ def test_another_one_that_waits_for_room_excuses_nobody() -> None:
     assert taking(source, onward, lane="other")() is None
     assert taking(source, onward)() is None
     onward.get()
-    other.join(5)
+    other.join(30)
 
 
 def test_a_stage_that_sleeps_through_its_work_and_one_that_never_comes_back_are_seen() -> None:
@@ -154,23 +154,23 @@ def test_a_look_takes_no_lock_of_the_channel() -> None:
 
     def take(_: int) -> int:  # called under the channel's lock
         held.set()
-        seen.wait(10)
+        seen.wait(60)
         return 1
 
     holding: Channel[int] = Channel(size=take)
     holder = threading.Thread(target=holding.put, args=(1,))
     holder.start()
-    assert held.wait(5)
+    assert held.wait(30)
     assert taking(holding)() == Look(0)
     seen.set()
-    holder.join(5)
+    holder.join(30)
     assert source.waiting == 0
 
 
 def test_the_thread_looks_by_itself_and_ends_when_told() -> None:
     looked = threading.Event()
     with Watchdog([], lambda _: None, lambda _: None, looked.set):
-        assert looked.wait(5)
+        assert looked.wait(30)
     assert "watchdog" not in [thread.name for thread in threading.enumerate()]
 
 
@@ -186,9 +186,9 @@ def test_a_look_that_fails_feeds_nobody_and_ends_no_watching(
             raise RuntimeError("changed size during iteration")
 
     with Watchdog([Stage("infer", probe)], lambda _: None, lambda _: None, well.set) as dog:
-        assert failed.wait(5)
+        assert failed.wait(30)
         wait_until(lambda: not dog.well)
         assert not well.is_set()
         mended.set()
-        assert well.wait(5)
+        assert well.wait(30)
     assert caplog.text.count("a look at the stages failed") == 1

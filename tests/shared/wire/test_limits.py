@@ -119,7 +119,7 @@ def test_pictures_are_made_to_fit_a_broker_that_takes_less(tmp_path: Path) -> No
     try:
         with ExitStack() as stack:
             sender = Sender(stack, broker.url, tmp_path)
-            assert sender.client.wait_connected(10)
+            assert sender.client.wait_connected(30)
             assert 10_000 < len(sender.thumbnail(noise(1280, 720)).payload) < 50_000
     finally:
         broker.kill()
@@ -131,11 +131,11 @@ def test_the_largest_snapshot_of_a_node_is_stored(tmp_path: Path, own_broker: An
         reader = stack.enter_context(Client(MqttSettings(url=own_broker.url), name="reader"))
         store = stack.enter_context(SnapshotStore(settings))
         reader.subscribe("darner/v1/n/camera/c/snapshot/+", 1)
-        assert reader.wait_subscribed(10)
+        assert reader.wait_subscribed(30)
         sender = Sender(stack, own_broker.url, tmp_path)
-        assert sender.client.wait_connected(10)
+        assert sender.client.wait_connected(30)
         sender.publisher.publish_all([noise(1020, 1020)])
-        received = reader.received.get(10)
+        received = reader.received.get(30)
         assert limits.SNAPSHOT_BYTES // 4 < len(received.payload) <= limits.SNAPSHOT_BYTES
         store.add({"node": "n", "camera": "c", "track": "0"}, received)
         name = read_name(received.payload)

@@ -95,7 +95,7 @@ def test_a_session_begins_with_the_password_and_ends_with_the_logout(guarded: Vi
     cookie = entered.cookie
     assert [get(guarded, path, Cookie=cookie).status for path in GUARDED if path != "/ws"] == [200] * 7
     ws = client_library.create_connection(
-        f"ws://127.0.0.1:{guarded.port}/ws", timeout=10, origin=guarded.url, cookie=cookie
+        f"ws://127.0.0.1:{guarded.port}/ws", timeout=30, origin=guarded.url, cookie=cookie
     )
     assert json.loads(ws.recv())["type"] == "hello"
     left = request(guarded, "POST", "/logout", b"", Cookie=cookie, Origin=guarded.url)
@@ -199,7 +199,7 @@ def test_a_program_with_the_token_may_change_things_and_open_the_websocket(guard
     assert request(guarded, "POST", "/api/v1/detect", b"x", Authorization=bearer).status == 415
     ws = client_library.create_connection(
         f"ws://127.0.0.1:{guarded.port}/ws",
-        timeout=10,
+        timeout=30,
         suppress_origin=True,
         header={"Authorization": bearer},
     )
@@ -302,7 +302,7 @@ def test_a_generated_password_is_shown_once_and_works_from_then_on(tmp_path: Pat
 def test_a_hash_is_made_of_a_typed_password(typed: str, code: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "viewer_server", "--hash-password"],
-        input=typed, capture_output=True, text=True, timeout=30, check=False,
+        input=typed, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == code
     if code == 0:
@@ -339,7 +339,7 @@ def test_a_silent_websocket_ends_with_its_session(tmp_path: Path) -> None:
     with ViewerProcess(NOWHERE, tmp_path, *settings("http.session_hours=0.0003")) as viewer:
         cookie = log_in(viewer, PASSWORD).cookie
         ws = client_library.create_connection(
-            f"ws://127.0.0.1:{viewer.port}/ws", timeout=10, origin=viewer.url, cookie=cookie
+            f"ws://127.0.0.1:{viewer.port}/ws", timeout=30, origin=viewer.url, cookie=cookie
         )
         opcode, data = 1, b""
         while opcode != client_library.ABNF.OPCODE_CLOSE:

@@ -171,7 +171,7 @@ def test_a_node_that_is_silent_is_given_up(own_broker: Any) -> None:
     for message in (status(), camera(), zones("square")):
         hub.handle(message)
     with Client(settings, name="silence") as client:
-        assert client.wait_connected(10)
+        assert client.wait_connected(30)
         asked = Asked(hub, NodeRequests(client, settings, deadline_s=0.2), Versions(None))
         save = Endpoint(
             "/zones/<node>/<camera>", asked.save_zones, Nothing, ZonesSaved, "", "POST", body=ZoneChange
@@ -200,7 +200,7 @@ class SayingEdge(FakeEdge):
         self.results = {}
         for command in commands:
             self.client.subscribe(self.path(topics.REQUEST, command=command), 1)
-        assert self.client.wait_subscribed(10)
+        assert self.client.wait_subscribed(30)
         threading.Thread(target=self._answer, daemon=True).start()
 
     def _answer(self) -> None:

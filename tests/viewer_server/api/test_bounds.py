@@ -212,7 +212,7 @@ def test_what_is_no_number_is_no_number(viewer: ViewerProcess, query: str) -> No
 def test_an_error_before_the_application_looks_like_any_other(
     viewer: ViewerProcess, sent: bytes, status: int
 ) -> None:
-    with socket.create_connection(("127.0.0.1", viewer.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", viewer.port), timeout=30) as sock:
         sock.sendall(sent)
         answer = http.client.HTTPResponse(sock)
         answer.begin()

@@ -247,7 +247,7 @@ def test_a_decision_that_was_answered_survives_kill_9(tmp_path: Path) -> None:
 )
 def test_a_folder_that_cannot_be_labelled_is_one_sentence(words: list[str], said: str) -> None:
     command = [sys.executable, "-m", "viewer_server", "--set", "http.port=0", *words]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith(said)
     assert ended.stderr.count("\n") == 1

@@ -30,7 +30,7 @@ HANDSHAKE = {
     "HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ==",
     "HTTP_SEC_WEBSOCKET_EXTENSIONS": "permessage-deflate",
 }
-ENDS_S = 10.0
+ENDS_S = 30.0
 
 
 @dataclass

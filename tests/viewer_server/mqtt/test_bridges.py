@@ -75,7 +75,7 @@ def test_commands_pictures_and_snapshots_come_over_a_bridge(bridged: Bridged, tm
     ):
         viewer.subscribe(f"{bridged.prefix}/shop/#", 1)
         edge.announce("yard")
-        came = {viewer.received.get(20).topic for _ in range(3)}  # the bridge is there
+        came = {viewer.received.get(30).topic for _ in range(3)}  # the bridge is there
         assert f"{bridged.prefix}/shop/info" in came
 
         assert requests.ask("shop", "detect", {"confidence": 0.5}, JPEG).result == {
@@ -94,7 +94,7 @@ def test_commands_pictures_and_snapshots_come_over_a_bridge(bridged: Bridged, tm
         frames = []
         with SnapshotStore(history) as store:
             while True:
-                received = viewer.received.get(10)
+                received = viewer.received.get(30)
                 found = topics.match(bridged.prefix, received.topic)
                 assert found is not None
                 row, ids = found
@@ -113,4 +113,4 @@ def retained(settings: MqttSettings, path: str) -> Received:
     """What the broker retains on a topic."""
     with Client(settings, name="late") as late:
         late.subscribe(path, 1)
-        return late.received.get(10)
+        return late.received.get(30)

@@ -121,10 +121,10 @@ def test_who_waits_for_room_says_that_it_is_still_there_and_waits_no_longer_than
         inbox.put(message(f"n{number}", 0, qos=1))
     waiting = threading.Thread(target=inbox.put, args=(message("late", 0, qos=1),))
     waiting.start()
-    assert said.wait(10)
+    assert said.wait(30)
     assert waiting.is_alive()
     inbox.close()
-    waiting.join(10)
+    waiting.join(30)
     assert not waiting.is_alive()
 
 

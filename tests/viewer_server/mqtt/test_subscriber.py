@@ -64,7 +64,7 @@ def test_events_that_have_arrived_are_stored_before_the_end(
     history = History(settings)
     running, metrics = subscriber(history, own_broker.url)
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge:
-        assert edge.wait_subscribed(10)
+        assert edge.wait_subscribed(30)
         with running:
             wait_until(lambda: metrics.broker_connected)
             edge.publish(topics.EVENTS, "darner/v1/n/camera/c/events", encode(event(1)))
@@ -83,7 +83,7 @@ def test_an_event_of_a_newer_node_is_shown_and_leaves_no_hole(
     newer = orjson.loads(encode(event(2, zone="z"))) | {"type": "zone_emptied", "since": [7]}
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge, running:
         edge.subscribe("darner/v1/n/ack/+", 1)
-        assert edge.wait_subscribed(10)
+        assert edge.wait_subscribed(30)
         wait_until(lambda: metrics.broker_connected)
         for payload in (encode(event(1)), orjson.dumps(newer), encode(event(3))):
             edge.publish(topics.EVENTS, path, payload)
@@ -105,7 +105,7 @@ def test_a_viewer_without_a_history_shows_events_once_and_acknowledges_none(
     assert not running.keeps_history
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge, running:
         edge.subscribe("darner/v1/+/ack/+", 1)
-        assert edge.wait_subscribed(10)
+        assert edge.wait_subscribed(30)
         wait_until(lambda: metrics.broker_connected)
         edge.publish(topics.SNAPSHOT, "darner/v1/n/camera/c/snapshot/1", b"a picture")
         for number in (1, 2, 1, 2, 3):
@@ -131,7 +131,7 @@ def test_an_event_of_a_wrong_clock_is_shown_at_its_arrival(
     history = History(HistorySettings(path=str(tmp_path / "h.db")), quotas=state.quotas)
     running, metrics = subscriber(history, own_broker.url, state)
     with running, Client(MqttSettings(url=own_broker.url), name="edge") as edge:
-        assert edge.wait_subscribed(10)
+        assert edge.wait_subscribed(30)
         wait_until(lambda: metrics.broker_connected)
         for topic, path, payload in edge_messages(wire.status(), wire.camera()):
             edge.set_state(topic, path, payload)
@@ -155,7 +155,7 @@ def test_a_node_for_which_there_was_no_room_is_known_as_soon_as_there_is(
     state = State(topics.DEFAULT_PREFIX, Quotas(QuotaSettings(nodes=1)), lambda: now_s)
     running, metrics = subscriber(History(HistorySettings(path=None)), own_broker.url, state)
     with running, Client(MqttSettings(url=own_broker.url), name="edge") as edge:
-        assert edge.wait_subscribed(10)
+        assert edge.wait_subscribed(30)
         wait_until(lambda: metrics.broker_connected)
         edge.set_state(*next(edge_messages(wire.status("first"))))
         wait_until(lambda: state.knows("first"))
@@ -176,7 +176,7 @@ def test_pictures_of_tracks_are_stored_for_nodes_that_are_known(
     history = History(HistorySettings(path=str(tmp_path / "h.db")), quotas=state.quotas)
     running, metrics = subscriber(history, own_broker.url, state)
     with running, Client(MqttSettings(url=own_broker.url), name="edge") as edge:
-        assert edge.wait_subscribed(10)
+        assert edge.wait_subscribed(30)
         wait_until(lambda: metrics.broker_connected)
         edge.set_state(*next(edge_messages(wire.status())))
         wait_until(lambda: state.knows("n"))

@@ -30,7 +30,7 @@ def asked(viewer: ViewerProcess, path: str, body: object = None) -> Any:
     url, headers = f"{viewer.url}/api/v1{path}", {"Content-Type": "application/json"}
     request = urllib.request.Request(url, data, headers)  # noqa: S310 - our own
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             content = answer.read()
     except urllib.error.HTTPError as error:
         content = error.read()

@@ -17,7 +17,7 @@ from viewer_server.targets import NotifySettings, TargetSettings
 
 
 def mail(box: Mailbox, **more: Any) -> TargetSettings:
-    return TargetSettings(**{"kind": "apprise", "url": box.url, "timeout_s": 5.0, **more})
+    return TargetSettings(**{"kind": "apprise", "url": box.url, "timeout_s": 30.0, **more})
 
 
 def test_a_mail_has_the_words_of_its_target_and_the_picture(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Application:
         self.asked.append(path)
         body = environ["wsgi.input"].read()
         if "/slow" in path:
-            self.let_go.wait(10)
+            self.let_go.wait(60)
         if path == "/long":
             wait_until(environ[HAS_GONE])
             self.let_go.set()
@@ -101,7 +101,7 @@ class Opened:
             sock.close()
 
     def connect(self, data: bytes = b"", address: str = "127.0.0.1") -> socket.socket:
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=10, source_address=(address, 0))
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=30, source_address=(address, 0))
         self._connected.append(sock)
         sock.sendall(data)
         return sock
@@ -166,7 +166,7 @@ def test_long_work_sees_that_nobody_waits_for_it_any_longer(door: Opened) -> Non
     with closing(door.connect(get("/long"))):
         wait_until(lambda: door.app.asked)
         assert not door.app.let_go.wait(0.1)
-    assert door.app.let_go.wait(5)
+    assert door.app.let_go.wait(30)
 
 
 def test_one_that_waits_for_a_word_before_its_body_gets_it(door: Opened) -> None:
@@ -238,7 +238,7 @@ def test_a_request_that_drips_is_ended_in_time(begins: bytes, drips: bytes) -> N
                     break
         assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
         assert b"Content-Security-Policy" in answer
-        assert 0.5 <= time.monotonic() - begin < 3
+        assert 0.5 <= time.monotonic() - begin < 9
         assert door.app.asked == []
 
 
@@ -366,7 +366,7 @@ def test_a_log_that_nobody_reads_holds_up_nobody(door: Opened) -> None:
 
     class Stuck(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - logging's signature
-            read.wait(10)
+            read.wait(60)
 
     log, stuck = logging.getLogger("darner.viewer"), Stuck()
     log.addHandler(stuck)
@@ -375,7 +375,7 @@ def test_a_log_that_nobody_reads_holds_up_nobody(door: Opened) -> None:
         wait_until(lambda: door.cut["address"] > 0)
         begin = time.monotonic()
         assert door.ask("/new").startswith(b"HTTP/1.1 200")
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 30
     finally:
         read.set()
         log.removeHandler(stuck)

@@ -223,7 +223,7 @@ def test_a_viewer_acknowledges_what_it_stored_and_knows_it_after_a_restart(
     names: set[str] = set()
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge:
         edge.subscribe("darner/v1/n/ack/+", 1)
-        assert edge.wait_subscribed(10)
+        assert edge.wait_subscribed(30)
         edge.set_state(topics.ZONE, "darner/v1/n/camera/c/zone/z", b"{}")
         for round_ in (1, 2):
             with viewing(own_broker.url, path) as (hub, metrics):
@@ -232,14 +232,14 @@ def test_a_viewer_acknowledges_what_it_stored_and_knows_it_after_a_restart(
                     edge.publish(topics.EVENTS, "darner/v1/n/camera/c/events", encode(event(number)))
                 expected = 2 * round_ - 1  # all of the second round
                 wait_until(partial(lambda counts, count: repeated(counts) == count, metrics, expected))
-                while (ack := decode(Ack, edge.received.get(10).payload)).number < 2:
+                while (ack := decode(Ack, edge.received.get(30).payload)).number < 2:
                     pass
                 assert (ack.node, ack.boot) == ("n", "b")
                 names.add(ack.archive)
         assert len(names) == 1, "an archive keeps its name"
         with viewing(own_broker.url, tmp_path / "another.db"):
             edge.publish(topics.EVENTS, "darner/v1/n/camera/c/events", encode(event(3)))
-            while (received := edge.received.get(10)).topic in {f"darner/v1/n/ack/{name}" for name in names}:
+            while (received := edge.received.get(30)).topic in {f"darner/v1/n/ack/{name}" for name in names}:
                 pass
             assert received.topic == f"darner/v1/n/ack/{decode(Ack, received.payload).archive}"
 
@@ -252,7 +252,7 @@ def repeated(metrics: ViewerMetrics) -> float:
 def test_a_viewer_without_a_history_acknowledges_nothing(own_broker: MosquittoProcess) -> None:
     with Client(MqttSettings(url=own_broker.url), name="edge") as edge:
         edge.subscribe("darner/v1/n/ack/+", 1)
-        assert edge.wait_subscribed(10)
+        assert edge.wait_subscribed(30)
         edge.set_state(topics.ZONE, "darner/v1/n/camera/c/zone/z", b"{}")
         with viewing(own_broker.url, None) as (_, metrics):
             edge.publish(topics.EVENTS, "darner/v1/n/camera/c/events", encode(event(1)))

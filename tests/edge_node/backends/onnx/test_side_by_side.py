@@ -96,7 +96,7 @@ def test_a_picture_joins_those_that_fill_the_cores(path: Path, monkeypatch: pyte
     expected, go = one_by_one(path, pictures(1)), threading.Event()
 
     def held(self: Network, given: HostInput, images: Sequence[Picture], target: InputFormat) -> Inference:
-        assert go.wait(10)
+        assert go.wait(30)
         return infer(self, given, images, target)
 
     infer = Network.infer

@@ -26,6 +26,6 @@ def test_a_process_ends_at_once_and_with_its_code_while_an_engine_is_built(
 ) -> None:
     code = SCRIPT.format(seconds=seconds)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=False, timeout=50
     )
     assert (done.returncode, done.stdout.splitlines()) == (3, said)

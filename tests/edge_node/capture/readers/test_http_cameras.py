@@ -177,6 +177,7 @@ def one_picture(request: Any, body: bytes, tag: str | None = None) -> None:
     request.wfile.write(body)
 
 
+@pytest.mark.timing
 def test_a_picture_s_address_is_polled_at_its_rate() -> None:
     asked: list[float] = []
 

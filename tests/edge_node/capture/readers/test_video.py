@@ -25,9 +25,9 @@ def test_a_stream_with_options_opens_however_many_others_are_being_opened() -> N
     time.sleep(0.05)
     alone = threading.Thread(target=open_alone)
     alone.start()
-    alone.join(2)
+    alone.join(30)
     late = alone.is_alive()
     done.set()
     for thread in (alone, *others):
-        thread.join(5)
+        thread.join(30)
     assert not late

@@ -55,7 +55,7 @@ def announcing(
 ) -> Iterator[Announcing]:
     """Discovery as `python -m edge_node` wires it."""
     with Client(MqttSettings(url=broker.url), name="edge") as client:
-        assert client.wait_connected(10)
+        assert client.wait_connected(30)
         discovery = HomeAssistant(client, settings, clock=clock, quiet_s=quiet_s)
         Inbox(client, "darner/v1", settings.node, {}, discovery.handle).start()
         discovery.announce()
@@ -93,9 +93,9 @@ def test_devices_go_with_their_cameras_zones_and_the_setting(broker: Mosquitto) 
     foreign = f"{prefix}/device/box/printer/config"
     box, street, yard = (f"{prefix}/device/box{one}/config" for one in ("", "/street", "/yard"))
     with Client(MqttSettings(url=broker.url), name="other") as other:
-        assert other.wait_connected(10)
+        assert other.wait_connected(30)
         other.set_state(topics.DISCOVERY, foreign, b'{"origin": {"name": "other"}, "components": {}}')
-        assert other.finish(5)
+        assert other.finish(30)
     two = {
         "street": {"source": "0", "zones": {"all": {"polygon": [[0, 0], [1, 0], [1, 1]]}}},
         "yard": {"source": "1"},
@@ -260,9 +260,9 @@ def test_home_assistants_start_is_answered(broker: Mosquitto) -> None:
         with reading(broker, prefix) as found:
             wait_until(lambda: len(found.now()) == 2)
         ha.subscribe(f"{prefix}/device/#", 1)
-        assert [ha.received.get(10).retain for _ in range(2)] == [True, True]
+        assert [ha.received.get(30).retain for _ in range(2)] == [True, True]
         ha.publish(topics.EVENTS, f"{prefix}/status", b"online")
-        answers = [ha.received.get(10) for _ in range(2)]
+        answers = [ha.received.get(30) for _ in range(2)]
         assert [one.retain for one in answers] == [False, False]
         # A camera names the node as the device that it is connected by, so that one must be there first.
         assert [one.topic.removeprefix(f"{prefix}/device/") for one in answers] == [
@@ -349,7 +349,7 @@ def test_what_a_real_node_announces_is_there_and_its_templates_render(
             received = ha.received.get(30)
             last[received.topic] = received.payload
     process.terminate()
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=60)[1]
     assert process.returncode == 0, said
     assert orjson.loads(last[own])["device"]["identifiers"] == ["darner.box"]
     for device in (orjson.loads(last[path]), orjson.loads(last[own])):

@@ -58,6 +58,7 @@ def refusing() -> Iterator[str]:
         yield broker.url
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
@@ -76,7 +77,7 @@ def test_a_broken_address_costs_one_attempt_and_is_named(
         broken() as url,
         Client(MqttSettings(url=(url, broker.url)), name="n", on_refused=refused.append) as n,
     ):
-        assert n.wait_connected(10)
+        assert n.wait_connected(30)
         took_s = time.monotonic() - begin
         line = next(record.message for record in caplog.records if says in record.message)
     assert url.partition("://")[2] in line
@@ -84,6 +85,7 @@ def test_a_broken_address_costs_one_attempt_and_is_named(
     assert not refused
 
 
+@pytest.mark.timing
 def test_a_handshake_that_never_comes_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     with silent("mqtts") as first, closed("mqtts") as second:
         begin = time.monotonic()
@@ -106,11 +108,11 @@ def test_a_connection_that_is_lost_comes_back_at_the_next_address_with_state_and
     with ScriptedBroker() as one, ScriptedBroker() as two, connected((one.url, two.url)) as client:
         client.set_state(topics.STATUS, STATUS, b"online")
         client.subscribe("darner/v1/+/status", 1)
-        assert client.wait_subscribed(10)
+        assert client.wait_subscribed(30)
         assert two.connects == 0
         one.hang_up()
         wait_until(lambda: two.published == [(STATUS, 1, True)])
-        assert client.wait_subscribed(10)
+        assert client.wait_subscribed(30)
         two.hang_up()
         wait_until(lambda: one.connects >= 2 and client.connected)
 
@@ -124,7 +126,7 @@ def error_of(*urls: str) -> str:
         refused.set()
 
     with Client(MqttSettings(url=urls), name="n", on_refused=on_refused):
-        assert refused.wait(10)
+        assert refused.wait(30)
     return str(errors[0])
 
 
@@ -148,7 +150,7 @@ def test_an_address_that_hangs_up_is_named_once_after_each_time_that_it_has_work
         for _ in range(2):
             with accepted(broker) as works:
                 works.sendall(CONNACK)
-                assert waiting.wait_connected(10)
+                assert waiting.wait_connected(30)
             for _ in range(2):
                 accepted(broker).close()
         accepted(broker).close()

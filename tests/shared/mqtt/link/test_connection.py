@@ -60,6 +60,6 @@ def test_a_disconnection_that_is_told_twice_is_one(
         client.set_state(topics.STATUS, topic, b"1")
         client.cut()
         wait_until(lambda: client.connections == 2)
-        assert client.wait_connected(10)
+        assert client.wait_connected(30)
         assert client.publish(topics.EVENTS, EVENTS, b"works")
     assert len([record for record in caplog.records if "lost the broker" in record.message]) == 1

@@ -37,9 +37,9 @@ def test_a_name_whose_first_address_swallows_packets_is_reached_at_its_second_on
         found = [(*STREAM, swallowing), (*STREAM, there.getsockname())]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
         begin = time.monotonic()
-        with Reach().open("two.example", 1, begin + 0.4) as sock:
+        with Reach().open("two.example", 1, begin + 2.0) as sock:
             assert sock.getpeername() == there.getsockname()
-        assert time.monotonic() - begin < 0.4
+        assert time.monotonic() - begin < 2.0
 
 
 def test_addresses_that_swallow_packets_together_take_no_more_than_the_limit(
@@ -48,8 +48,8 @@ def test_addresses_that_swallow_packets_together_take_no_more_than_the_limit(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(*STREAM, swallowing)] * 4)
     begin = time.monotonic()
     with pytest.raises(TimeoutError):
-        Reach().open("four.example", 1, begin + 0.3)
-    assert 0.25 < time.monotonic() - begin < 0.6
+        Reach().open("four.example", 1, begin + 1.0)
+    assert 0.95 < time.monotonic() - begin < 3.5, "if each had the whole second, they would take 4"
 
 
 def test_a_name_server_that_is_late_costs_the_limit_and_serves_the_next_attempt(
@@ -60,7 +60,7 @@ def test_a_name_server_that_is_late_costs_the_limit_and_serves_the_next_attempt(
 
         def look_up(*name: Any) -> list[Any]:
             asked.append(name)
-            answer.wait(10)
+            answer.wait(60)
             return [(*STREAM, there.getsockname())]
 
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -69,7 +69,7 @@ def test_a_name_server_that_is_late_costs_the_limit_and_serves_the_next_attempt(
             with pytest.raises(LateLookupError):
                 reach.open("slow.example", 1, time.monotonic() + 0.05)
         answer.set()
-        reach.open("slow.example", 1, time.monotonic() + 5).close()
+        reach.open("slow.example", 1, time.monotonic() + 30).close()
         assert len(asked) == 1, "one look-up at a time"
 
 

@@ -39,7 +39,7 @@ def error_of(url: str, **options: object) -> str:
     settings = MqttSettings(url=url, **options)  # type: ignore[arg-type]  # settings by name
     will = ("darner/v1/n/status", b"offline")
     with Client(settings, name="darner-n", will=will, on_refused=on_refused):
-        assert refused.wait(10)
+        assert refused.wait(30)
     return str(errors[0])
 
 
@@ -50,7 +50,7 @@ def test_no_more_messages_are_in_flight_than_the_broker_takes(receive_maximum: i
         with Client(MqttSettings(url=broker.url), name="n") as client:
             for path in paths:
                 client.set_state(topics.ZONE, path, b"{}")
-            assert client.wait_subscribed(10)
+            assert client.wait_subscribed(30)
             for _ in range(12):
                 assert client.send(topics.EVENTS, EVENTS, b"{}") is not None
             wait_until(lambda: len(broker.published) == 24)
@@ -88,7 +88,7 @@ def test_state_that_was_set_before_the_limit_was_known_does_not_cost_the_connect
         client.set_state(topics.STATUS, "darner/v1/n/status", b"{}")
         with broker:
             wait_until(lambda: len(broker.published) > 0)
-            assert client.finish(5)
+            assert client.finish(30)
             assert [topic for topic, *_ in broker.published] == ["darner/v1/n/status"]
             assert client.dropped["zones"] == 1
 
@@ -137,7 +137,7 @@ def test_properties_that_change_nothing_for_us_do_no_harm() -> None:
     }
     with ScriptedBroker(unused) as broker, connected(broker.url) as client:
         client.subscribe("darner/v1/#", 1)
-        assert client.wait_subscribed(10)
+        assert client.wait_subscribed(30)
         assert client.publish(topics.EVENTS, EVENTS, b"{}")
 
 

@@ -197,7 +197,7 @@ def test_where_memory_ends_one_desk_serves_all(monkeypatch: pytest.MonkeyPatch, 
 
     def held(*arguments: Any) -> int:
         entered.set()
-        assert go.wait(10)
+        assert go.wait(30)
         return int(real(*arguments))
 
     driver.library.cuEventRecord = held
@@ -207,7 +207,7 @@ def test_where_memory_ends_one_desk_serves_all(monkeypatch: pytest.MonkeyPatch, 
         for _ in range(2)
     ]
     threads[0].start()
-    assert entered.wait(10)
+    assert entered.wait(30)
     threads[1].start()
     go.set()
     for thread in threads:
