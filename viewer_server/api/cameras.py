@@ -13,7 +13,7 @@ from shared.wire.messages import CameraChange, Cameras, Count, Id, Label, Text
 from viewer_server.api import find
 from viewer_server.api.asked import asked_of, body_as, checked
 from viewer_server.api.endpoint import Endpoint, Refused
-from viewer_server.api.newest import messages
+from viewer_server.api.newest import NodeSays, messages, what_nodes_say
 from viewer_server.api.schemas.common import FindQuery, Nothing
 from viewer_server.live.hub import Hub
 
@@ -193,24 +193,17 @@ class CameraAdmin:
     def camera_settings(self, query: FindQuery) -> dict[str, Any]:
         """What the nodes say of their cameras."""
         names = sorted(find.nodes(self._hub.names(), query.words))
-        found: dict[str, dict[str, Any]] = {
-            name: {"node": name, "name": None, "online": False, "settings": None, "schedules": None}
-            for name in query.cut(names)
-        }
-        for message in messages(self._hub, "status", "info", "cameras", "calendar", nodes=found):
-            one = found[message["node"]]
-            said = message["message"]
-            if message["type"] == "status":
-                one["online"] = said["status"] == "online"
-            elif message["type"] == "info":
-                one["name"] = said.get("name")
-                if "calendar" in said["capabilities"]:
-                    one["schedules"] = one["schedules"] or {}
-            elif message["type"] == "calendar":
-                one["schedules"] = {name: about["name"] for name, about in said["schedules"].items()}
-            else:
-                one["settings"] = said
-        return {"nodes": list(found.values()), "total": len(names)}
+        found = [
+            {
+                "node": node,
+                "name": one.name,
+                "online": one.online,
+                "settings": one.said.get("cameras"),
+                "schedules": _schedules(one),
+            }
+            for node, one in what_nodes_say(self._hub, query.cut(names), "cameras", "calendar").items()
+        ]
+        return {"nodes": found, "total": len(names)}
 
     def save_cameras(self, query: Nothing, node: str) -> dict[str, Any]:  # noqa: ARG002
         """Save cameras; 409 when the saved version is not the one that the request replaces."""
@@ -231,3 +224,11 @@ class CameraAdmin:
             raise Refused(404, f"no node {node!r} says that its cameras can be changed")
         wanted = body_as(asked)
         return checked(answer, asked_of(self._requests, node, command, wanted, deadline_s))
+
+
+def _schedules(node: NodeSays) -> dict[str, str | None] | None:
+    """Names of a node's schedules by identifier; None: it knows none."""
+    calendar = node.said.get("calendar")
+    if calendar is None:
+        return {} if node.can("calendar") else None
+    return {schedule: one["name"] for schedule, one in calendar["schedules"].items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import flask
@@ -168,6 +169,44 @@ def messages(hub: Hub, *kinds: str, nodes: Iterable[str] | None = None) -> Itera
     for update in hub.known(*kinds, nodes=nodes):
         message: dict[str, Any] = orjson.loads(updates.content(update.payload))
         yield message
+
+
+@dataclass(slots=True)
+class NodeSays:
+    """What a node says of itself, for pages that show and change a part of it.
+
+    Attributes:
+        online: Whether it is online.
+        info: Its description; None: it has not described itself.
+        said: Its newest messages of other kinds, by kind.
+    """
+
+    online: bool = False
+    info: dict[str, Any] | None = None
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str | None:
+        """What people call the node; None: its identifier."""
+        return None if self.info is None else self.info["name"]
+
+    def can(self, capability: str) -> bool:
+        """Whether it has a capability; older nodes have fewer."""
+        return self.info is not None and capability in self.info["capabilities"]
+
+
+def what_nodes_say(hub: Hub, nodes: Iterable[str], *kinds: str) -> dict[str, NodeSays]:
+    """Status, description and messages of these kinds, of each of these nodes; in the given order."""
+    found = {node: NodeSays() for node in nodes}
+    for message in messages(hub, "status", "info", *kinds, nodes=found):
+        one, said = found[message["node"]], message["message"]
+        if message["type"] == "status":
+            one.online = said["status"] == "online"
+        elif message["type"] == "info":
+            one.info = said
+        else:
+            one.said[message["type"]] = said
+    return found
 
 
 def live_sessions(hub: Hub, nodes: Iterable[str] | None) -> dict[tuple[str, str], str]:

@@ -17,7 +17,7 @@ from viewer_server.api import find
 from viewer_server.api.asked import asked_of, body_as, checked
 from viewer_server.api.calendar.ahead import Ahead, AheadQuery, ahead
 from viewer_server.api.endpoint import Endpoint, Refused
-from viewer_server.api.newest import messages
+from viewer_server.api.newest import what_nodes_say
 from viewer_server.api.schemas.common import FindQuery, Moment, Nothing
 from viewer_server.live.hub import Hub
 
@@ -137,21 +137,18 @@ class Calendars:
     def calendars(self, query: FindQuery) -> dict[str, Any]:
         """What the nodes say of their calendars."""
         names = sorted(find.nodes(self._hub.names(), query.words))
-        found: dict[str, dict[str, Any]] = {
-            name: {
-                "node": name, "name": None, "online": False, "capable": False, "calendar": None, "mode": None,
+        found = [
+            {
+                "node": node,
+                "name": one.name,
+                "online": one.online,
+                "capable": one.can("calendar"),
+                "calendar": one.said.get("calendar"),
+                "mode": one.said.get("mode"),
             }
-            for name in query.cut(names)
-        }  # fmt: skip
-        for message in messages(self._hub, "status", "info", "calendar", "mode", nodes=found):
-            one, said = found[message["node"]], message["message"]
-            if message["type"] == "status":
-                one["online"] = said["status"] == "online"
-            elif message["type"] == "info":
-                one["name"], one["capable"] = said["name"], "calendar" in said["capabilities"]
-            else:
-                one[message["type"]] = said
-        return {"nodes": list(found.values()), "total": len(names)}
+            for node, one in what_nodes_say(self._hub, query.cut(names), "calendar", "mode").items()
+        ]
+        return {"nodes": found, "total": len(names)}
 
     def save_calendar(self, query: Nothing, node: str) -> dict[str, Any]:  # noqa: ARG002
         """Save a calendar; 409 when the saved version is not the one that the request replaces."""
@@ -184,8 +181,8 @@ class Calendars:
 
     def _check(self, node: str, capability: str) -> None:
         """Refuse what a node is too old for."""
-        said = next((one["message"] for one in messages(self._hub, "info", nodes=[node])), None)
-        if said is None:
+        one = what_nodes_say(self._hub, [node])[node]
+        if one.info is None:
             raise Refused(404, f"no node {node!r} has described itself")
-        if capability not in said["capabilities"]:
+        if not one.can(capability):
             raise Refused(422, f"node {node!r} is of an older version, which has no {capability}: update it")

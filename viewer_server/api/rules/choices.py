@@ -5,53 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from viewer_server.api.newest import messages
+from viewer_server.api.newest import NodeSays, messages, what_nodes_say
 from viewer_server.live.hub import Hub
 
 CAPABILITY = "rules"
 """What a node with rules says in its description."""
-_EMPTY: dict[str, Any] = {
-    "name": None,
-    "online": False,
-    "can": False,
-    "rules": None,
-    "cameras": [],
-    "classes": [],
-    "schedules": [],
-}
 _SAYS = (("loitering", "loitering_s"), ("queue", "queue"), ("crowd", "crowd"), ("presence", "presence"))
 
 
 def about(hub: Hub, nodes: Iterable[str]) -> list[dict[str, Any]]:
     """Nodes, their rules, and what these can be about, as in `said.NodeRules`; in the given order."""
-    found: dict[str, dict[str, Any]] = {node: _EMPTY | {"node": node} for node in nodes}
-    cameras: dict[str, dict[str, dict[str, Any]]] = {node: {} for node in found}
-    for message in messages(hub, "status", "info", "rules", "calendar", nodes=found):
-        node, said = message["node"], message["message"]
-        match message["type"]:
-            case "status":
-                found[node]["online"] = said["status"] == "online"
-            case "info":
-                found[node] |= {"name": said["name"], "can": CAPABILITY in said["capabilities"]}
-                found[node]["classes"] = sorted(set(said["model"]["classes"]))
-                cameras[node] = {one["camera"]: _camera(one) for one in said["cameras"]}
-            case "calendar":
-                found[node]["schedules"] = [
-                    {"schedule": schedule, "name": one["name"]} for schedule, one in said["schedules"].items()
-                ]
-            case "rules":
-                found[node]["rules"] = said
-    for message in messages(hub, "zones", nodes=found):
-        camera = cameras[message["node"]].get(message["camera"])
-        if camera is not None:
-            camera["places"] = list(_places(message["message"]))
-    for node, one in found.items():
-        one["cameras"] = [camera for _, camera in sorted(cameras[node].items())]
-    return list(found.values())
+    known = what_nodes_say(hub, nodes, "rules", "calendar")
+    places: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for message in messages(hub, "zones", nodes=known):
+        places[message["node"], message["camera"]] = list(_places(message["message"]))
+    return [_node(node, one, places) for node, one in known.items()]
 
 
-def _camera(info: Mapping[str, Any]) -> dict[str, Any]:
-    return {"camera": info["camera"], "name": info["name"], "places": []}
+def _node(
+    node: str, says: NodeSays, places: Mapping[tuple[str, str], list[dict[str, Any]]]
+) -> dict[str, Any]:
+    info = says.info or {"model": {"classes": []}, "cameras": []}
+    cameras = {
+        one["camera"]: {
+            "camera": one["camera"],
+            "name": one["name"],
+            "places": places.get((node, one["camera"]), []),
+        }
+        for one in info["cameras"]
+    }
+    schedules = says.said.get("calendar", {"schedules": {}})["schedules"]
+    return {
+        "node": node,
+        "name": says.name,
+        "online": says.online,
+        "can": says.can(CAPABILITY),
+        "rules": says.said.get("rules"),
+        "cameras": [camera for _, camera in sorted(cameras.items())],
+        "classes": sorted(set(info["model"]["classes"])),
+        "schedules": [{"schedule": schedule, "name": one["name"]} for schedule, one in schedules.items()],
+    }
 
 
 def _places(definitions: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
