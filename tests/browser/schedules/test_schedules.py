@@ -104,6 +104,14 @@ def test_a_first_schedule_is_drawn_previewed_and_saved(
     expect(page.locator("#nodes [data-schedule='Cafe']")).to_contain_text("Café")
 
 
+def test_many_times_are_told_in_few_words(schedules: Any) -> None:
+    times = tuple(Span(start=f"{hour:02}:00", end=f"{hour:02}:30") for hour in range(9))
+    page = schedules(CalendarDefinition(schedules={"bells": ScheduleDefinition(spans=times)}))
+    told = page.locator("#nodes [data-schedule='bells']")
+    expect(told).to_contain_text("every day 05:00 to 05:30; 3 more")
+    expect(told).not_to_contain_text("06:00")
+
+
 def test_what_holds_is_said_in_the_nodes_time_and_changed_with_the_keyboard(
     schedules: Any, edge: CalendarEdge, accessible: CheckPage
 ) -> None:
@@ -112,6 +120,8 @@ def test_what_holds_is_said_in_the_nodes_time_and_changed_with_the_keyboard(
     expect(page.locator("#nodes [data-schedule='dark']")).to_contain_text(
         "30 min before sunset to sunrise, in away"
     )
+    # Home holds, until somebody sets another mode: nobody knows when.
+    expect(page.locator("#nodes [data-schedule='dark']")).to_contain_text("not active in this mode")
     page.locator("[data-mode='away']").press("Enter")
     expect(page.locator("[data-mode='away']")).to_have_attribute("aria-pressed", "true")
     assert edge.mode == "away"

@@ -105,7 +105,7 @@ class SchedulesPage {
       const inModes = schedule.modes.length ? `, in ${schedule.modes.map((one) => isolated(calledOf(calendar.modes, one))).join(" or ")}` : "";
       return element("li", { "data-schedule": id },
         element("span", { class: "state", "data-state": state?.active ? "good" : (state ? "wait" : "bad") }, element("bdi", { title: id }, schedule.name || id)),
-        element("span", {}, stateOf(state, timezone)), element("span", { class: "quiet" }, `${weekOf(schedule)}${inModes}`));
+        element("span", {}, stateOf(state, timezone, schedule.modes.length > 0)), element("span", { class: "quiet" }, `${weekOf(schedule)}${inModes}`));
     });
     if (rows.length) parts.push(element("ul", { class: "states", "aria-label": "Schedules" }, ...rows));
     return parts;

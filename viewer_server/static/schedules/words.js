@@ -13,12 +13,13 @@ import { clockTime } from "./times.js";
  * What holds now and when it changes, such as "active until 18:00".
  * @param {ModeState["schedules"][string] | undefined} state
  * @param {string | null | undefined} timezone
+ * @param {boolean} inModes Whether another mode may change it before.
  */
-export function stateOf(state, timezone) {
+export function stateOf(state, timezone, inModes) {
   if (!state) return "not known";
-  const until = state.next_change_us == null ? (state.active ? ", and no change within a year" : ", not within a year")
-    : ` until ${clockTime(state.next_change_us, timezone)}`;
-  return `${state.active ? "active" : "not active"}${until}`;
+  if (state.next_change_us != null) return `${state.active ? "active" : "not active"} until ${clockTime(state.next_change_us, timezone)}`;
+  if (inModes) return state.active ? "active in this mode" : "not active in this mode";
+  return state.active ? "active, and no change within a year" : "not active, not within a year";
 }
 
 /**
@@ -67,12 +68,15 @@ export function spanOf({ days, start, end }) {
   return `${daysOf(days)}${isAll ? "" : ` ${momentOf(start)} to ${momentOf(end)}`}`;
 }
 
+const FEW = 6; // spans that are told one by one; the editor has them all
+
 /**
  * A schedule's week in words.
  * @param {Schedule} schedule
  */
 export function weekOf({ spans, exceptions }) {
-  const week = spans.map(spanOf).join("; ") || "always";
+  const [told, left] = spans.length > FEW + 1 ? [spans.slice(0, FEW), spans.length - FEW] : [spans, 0];
+  const week = told.map(spanOf).join("; ") || "always";
   const days = exceptions.length;
-  return `${week}${days ? `; other times on ${days} ${days === 1 ? "date" : "dates"}` : ""}`;
+  return `${week}${left ? `; ${left} more` : ""}${days ? `; other times on ${days} ${days === 1 ? "date" : "dates"}` : ""}`;
 }
