@@ -17,6 +17,8 @@ from viewer_server.notify.alert import KeptAlert
 LATE_US = 30_000_000
 """How old an alert is when it is sent, microseconds, from which on it says that it is late."""
 _FIELD = re.compile(r"\{(\w*)\}")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but tabs and ends of lines: mail servers refuse some, and terminals obey others."""
 _BRACE = re.compile(r"[{}]")
 FIELDS = (
     "event_id node camera rule severity text zone label direction dwell_s count problem time late link more"
@@ -95,7 +97,7 @@ class Parcel:
             "more": self._more(),
         }
         text = _FIELD.sub(lambda found: _word(values.get(found[1])), template)
-        return "\n".join(line.rstrip() for line in text.splitlines()).strip()
+        return _CONTROLS.sub("", "\n".join(line.rstrip() for line in text.splitlines())).strip()
 
     def _more(self) -> str:
         if len(self.alerts) == 1:

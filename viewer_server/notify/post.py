@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 import resource
 import signal
 import sys
@@ -21,8 +22,15 @@ import msgspec
 from shared import typed
 
 MOST_LINES = 10
+REASONS = ("Socket Exception:", "Response Details:")
+"""How lines begin, of any level, that say why a message was not taken."""
 MOST_BYTES = 256 * 1024 * 1024
 """Memory that the process may have: Apprise reads an answer to its end, and a receiver may never end it."""
+_REQUEST = re.compile(
+    r"HTTPS?ConnectionPool\(.*with url: .* \(Caused by \w+\([\"']?(?:\w+\([^)]*\): )?(.*?)[\"']?\)\)",
+    re.DOTALL,
+)
+"""How a connection's error names the whole request, with the path, before its cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +70,16 @@ class Done:
 
 
 class _Lines(logging.Handler):
-    """Keeps what is logged."""
+    """Keeps what is logged of failures."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if len(self.lines) < MOST_LINES:
-            self.lines.append(record.getMessage())
+        line = record.getMessage()
+        if len(self.lines) < MOST_LINES and (record.levelno >= logging.WARNING or line.startswith(REASONS)):
+            self.lines.append(_REQUEST.sub(r"\1", line))
 
 
 def done(job: Job) -> Done:
@@ -81,6 +90,7 @@ def done(job: Job) -> Done:
 
     log, lines = logging.getLogger("apprise"), _Lines()
     log.addHandler(lines)
+    log.setLevel(logging.DEBUG)
     log.propagate = False
     asset = apprise.AppriseAsset(
         async_mode=False,

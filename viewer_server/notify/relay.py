@@ -28,6 +28,8 @@ log = logging.getLogger("darner.notify")
 
 START_S = 15.0
 """How long the process may take to start, on a machine that has much else to do."""
+_TITLE = 300
+"""Bytes of a title. In a mail it may take three times as many, on one line, which may have 998 (RFC 5322)."""
 _PARTS = re.compile(r"[/?&=:@,]+")
 _SECRET = 8
 """From this length on, a part of an address is taken for a secret: many services have keys in paths."""
@@ -76,8 +78,9 @@ class Relay:
                 START_S,
             )
         elif not checked.known:
+            why = f" ({shown(checked.said)})" if checked.said else ""
             raise ConfigError(
-                f"{key}.url: is no address that Apprise knows; see https://appriseit.com/services/"
+                f"{key}.url: is no address that Apprise knows{why}; see https://appriseit.com/services/"
             )
 
     def send(self, parcel: Parcel) -> Answer:
@@ -87,7 +90,7 @@ class Relay:
         job = Job(
             url=self._url,
             timeout_s=timeout_s,
-            title=" ".join(parcel.fill(self._settings.title).split()),
+            title=_title(parcel.fill(self._settings.title)),
             body=parcel.fill(self._settings.body) or parcel.first.text,
             kind=KINDS[parcel.first.severity],
             jpeg=base64.b64encode(parcel.jpeg or b"").decode() if with_picture else None,
@@ -100,6 +103,13 @@ class Relay:
         return Answer(
             delivered=done.accepted, detail="accepted" if done.accepted else said or "was not accepted"
         )
+
+
+def _title(text: str) -> str:
+    """One line that fits."""
+    line = " ".join(text.split())
+    data = line.encode()
+    return line if len(data) <= _TITLE else data[: _TITLE - 3].decode(errors="ignore") + "\u2026"
 
 
 def _run(job: Job, timeout_s: float) -> tuple[Done | None, str]:

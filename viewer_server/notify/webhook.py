@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -125,7 +127,8 @@ class Webhook:
                 cut.watch(sock)
                 sock.do_handshake()
             connection.sock = sock
-            connection.request("POST", self._path, body, headers)
+            with suppress(OSError):  # who finds it too large may answer, and hang up, before it is sent
+                connection.request("POST", self._path, body, headers)
             answer = connection.getresponse()
             said = b"" if answer.status < 300 else answer.read(ANSWER_BYTES)
             return answer.status, answer.getheader("Retry-After"), said
@@ -246,13 +249,27 @@ def _judged(status: int, wait: str | None, said: bytes) -> Answer:
         detail += ": it leads elsewhere, which is not followed; configure the address itself"
     elif text:
         detail += f": {text}"
-    asked = float(wait) if wait and wait.isascii() and wait.isdigit() and len(wait) < 8 else None
     return Answer(
         delivered=False,
         detail=detail,
-        wait_s=min(asked, LONGEST_WAIT_S) if asked is not None else None,
+        wait_s=_asked_s(wait),
         receivers_fault=status >= 500 or status < 400 or status in _RECEIVER,
     )
+
+
+def _asked_s(wait: str | None) -> float | None:
+    """Seconds for which Retry-After asks us to wait, by number or by date (RFC 9110, 10.2.3)."""
+    if wait is None:
+        return None
+    if wait.isascii() and wait.isdigit():
+        return min(float(wait[:8]), LONGEST_WAIT_S)
+    try:
+        until = parsedate_to_datetime(wait)
+    except (ValueError, OverflowError):
+        return None
+    if until.tzinfo is None:  # "-0000"
+        until = until.replace(tzinfo=timezone.utc)
+    return min(max(0.0, until.timestamp() - time.time()), LONGEST_WAIT_S)
 
 
 def _readable(said: bytes) -> str:
@@ -266,6 +283,8 @@ def _readable(said: bytes) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return shown(f"its certificate is not valid: {error.verify_message}")
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "hung up without an answer"
     if isinstance(error, http.client.HTTPException):
         return f"answered something that is no HTTP ({type(error).__name__})"
     return shown(f"cannot be reached: {getattr(error, 'strerror', None) or error}")

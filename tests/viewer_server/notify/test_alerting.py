@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import socketserver
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,6 +26,8 @@ from viewer_server.notify import listing
 from viewer_server.notify.alerting import Alerting
 from viewer_server.notify.courier import TESTS
 from viewer_server.notify.listing import Listed, Wanted
+from viewer_server.notify.receivers import test_parcel as parcel_of_a_test
+from viewer_server.notify.webhook import Webhook
 from viewer_server.stored.history import History
 from viewer_server.stored.snapshots import SnapshotStore
 from viewer_server.targets import NotifySettings, TargetSettings
@@ -146,6 +150,24 @@ def test_a_receiver_that_finds_a_picture_too_large_gets_the_alert_without_it(tmp
         assert receiver.ids == ["n-b-1"] * 2
         [delivery] = rig.listed()[0].deliveries
         assert delivery.detail == "answered 204 No Content, without the picture, which was too large for it"
+
+
+def test_a_receiver_that_refuses_a_picture_before_it_has_read_it_gets_the_alert_without_it() -> None:
+    class Fussy(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            head = b"".join(iter(self.rfile.readline, b"\r\n")).lower()
+            large = int(head.partition(b"content-length:")[2].split()[0]) > 100_000
+            self.wfile.write(b"HTTP/1.1 413 Too Large\r\n\r\n" if large else b"HTTP/1.1 204 Fine\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Fussy) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        way = Webhook("k", target(f"http://127.0.0.1:{server.server_address[1]}/"))
+        answered = way.send(
+            dataclasses.replace(parcel_of_a_test(now_us(), None), jpeg=JPEG + bytes(2_000_000))
+        )
+        server.shutdown()
+    assert answered.delivered, answered.detail
+    assert "without the picture" in answered.detail
 
 
 @pytest.mark.parametrize(

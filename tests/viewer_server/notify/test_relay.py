@@ -33,6 +33,13 @@ def test_a_mail_has_the_words_of_its_target_and_the_picture(tmp_path: Path) -> N
         wait_until(lambda: rig.states() == ["delivered"])
 
 
+def test_what_no_line_of_a_mail_can_hold_does_not_hold_up_the_alerts(tmp_path: Path) -> None:
+    with mailbox() as box, running(tmp_path, mail=mail(box, title="{label} {text}")) as rig:
+        rig.add(alert(1, label="\U0001f6b6" * 64 + "\0\x1b[31m" + "\u6f22" * 50))
+        wait_until(lambda: rig.states() == ["delivered"])
+        assert box.mails[0]["Subject"] == "\U0001f6b6" * 64 + "[31m" + "\u6f22" * 12 + "\u2026"
+
+
 def test_a_test_message_says_what_the_receiver_said(tmp_path: Path) -> None:
     with mailbox() as box, running(tmp_path, mail=mail(box)) as rig:
         answer, took_ms = rig.alerting.test("mail")
@@ -100,5 +107,6 @@ def test_no_text_shows_the_address(tmp_path: Path) -> None:
     with running(tmp_path, mail=TargetSettings(kind="apprise", url=url)) as rig:
         answer, _ = rig.alerting.test("mail")
         assert not answer.delivered
+        assert "Connection refused" in answer.detail
         assert "pass" not in answer.detail
         assert known.hide("it says pass/word99 and pass%2Fword99") == "it says *** and ***"
