@@ -115,6 +115,32 @@ def test_changes_that_are_asked_for_quickly_come_one_after_the_other(
     assert list(edge.rules) == ["mine"]
 
 
+def test_an_open_rule_is_saved_beside_own_changes_though_its_node_is_no_longer_listed(
+    viewer: ViewerProcess, edge: RulesEdge, open_page: OpenPage
+) -> None:
+    edge.save({"other": STAY})
+    page = open_page(f"{viewer.url}/rules", **DESK)
+    page.get_by_role("button", name="New rule").click()
+    choose(page, camera="")
+    page.get_by_role("button", name="What would it have done?").click()
+    expect(page.locator("#hits img").first).to_be_visible()
+    page.get_by_role("button", name="Turn off: other").click()
+    expect(page.get_by_role("button", name="Turn on: other")).to_be_visible()
+    nobody = {"nodes": [], "total": 1, "targets": [], "history": True}
+    page.route("**/api/v1/rules?*", lambda route: route.fulfill(json=nobody))  # as on another page of nodes
+    expect(page.locator("[data-rule]")).to_have_count(0)
+    choose(page, what_happens="crosses")
+    expect(page.get_by_label("Direction")).to_be_visible()
+    expect(page.locator("#hits li")).to_have_count(0)
+    expect(page.locator("#past-said")).to_contain_text("has been changed since")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#note")).to_have_text("Saved.")
+    assert [(name, rule.enabled) for name, rule in edge.rules.items()] == [
+        ("other", False),
+        ("line_crossed", True),
+    ]
+
+
 def test_a_rule_is_drawn_up_with_the_keyboard_alone(
     viewer: ViewerProcess, edge: RulesEdge, open_page: OpenPage
 ) -> None:

@@ -14,6 +14,7 @@ import { Replay } from "./replay.js";
 import { aboutIt } from "./words.js";
 
 const CONFLICT = 409;
+const CONFLICTED = "Somebody else has saved rules of this node meanwhile. Look at the list, and save again if your rule is still right.";
 const PAUSE_MS = 400; // after the last change, before the viewer is asked what is wrong
 
 export class Editor {
@@ -34,7 +35,7 @@ export class Editor {
   #opener = null;
 
   /**
-   * @param {(node: string) => NodeRules | undefined} nodeOf The newest of a node.
+   * @param {(node: string) => NodeRules | undefined} nodeOf The newest of a node; of the one whose rule is open, also while it is not shown.
    * @param {() => string[]} targets Names of the viewer's targets.
    * @param {() => void} changed Called when something was saved.
    */
@@ -67,6 +68,7 @@ export class Editor {
     byId("presets").hidden = Boolean(rule);
     byId("presets").replaceChildren(...PRESETS.map((preset, index) => button(preset.text, () => {
       this.#rule = ruleOf(preset, this.#nodeOf(node) ?? about);
+      this.#replay.outdate();
       this.#draw();
     }, { "data-key": `preset-${index}`, class: "chip" })));
     byId("said").textContent = "";
@@ -85,28 +87,33 @@ export class Editor {
     /** @type {HTMLElement} */ (opener || byId("content")).focus();
   }
 
+  /** The node whose rule is open; empty: none. */
+  get node() {
+    return this.#rule ? this.#node : "";
+  }
+
   /**
    * Sends all rules of a node and says what came of it.
    * @param {string} node
    * @param {Record<string, RuleDefinition>} rules
    * @param {number} version
    * @param {HTMLElement} note
+   * @returns {Promise<"saved" | "conflict" | "failed">}
    */
   async send(node, rules, version, note) {
     try {
       /** @type {RulesSaved} */
-      const { warnings } = await askInPlace(`rules/${node}`, { version, rules });
-      note.textContent = warnings.length ? "Saved. What rules cannot do stands below them." : "Saved.";
+      const saved = await askInPlace(`rules/${node}`, { version, rules });
+      if (node === this.#node && version === this.#version) this.#version = saved.version; // nobody else was faster
+      note.textContent = saved.warnings.length ? "Saved. What rules cannot do stands below them." : "Saved.";
       this.#changed();
-      return true;
+      return "saved";
     } catch (error) {
       note.textContent = messageOf(error);
-      if (error instanceof Refusal && error.status === CONFLICT) {
-        this.#conflict = true;
-        note.textContent = "Somebody else has saved rules of this node meanwhile. Look at the list, and save again if your rule is still right.";
-        this.#changed();
-      }
-      return false;
+      if (!(error instanceof Refusal) || error.status !== CONFLICT) return "failed";
+      note.textContent = CONFLICTED;
+      this.#changed();
+      return "conflict";
     }
   }
 
@@ -114,6 +121,7 @@ export class Editor {
   #edit(change, redraw = false) {
     if (!this.#rule) return;
     change(this.#rule);
+    this.#replay.outdate();
     if (redraw) this.#draw();
     else this.#check();
   }
@@ -175,13 +183,17 @@ export class Editor {
   async #save() {
     const node = this.#nodeOf(this.#node);
     if (!this.#rule || !node) return;
-    // Whoever saves again after a conflict has seen what the others did.
-    const version = this.#conflict ? node.rules?.version ?? 0 : this.#version;
-    const rules = { ...node.rules?.rules, [this.#identifier()]: this.#rule };
+    const { version, rules } = node.rules ?? { version: 0, rules: {} };
+    if (version > this.#version && !this.#conflict) { // whoever saves again has seen what the others did
+      this.#conflict = true;
+      byId("said").textContent = CONFLICTED;
+      return;
+    }
     buttonById("save").disabled = true;
-    const saved = await this.send(this.#node, rules, version, byId("said"));
+    const became = await this.send(this.#node, { ...rules, [this.#identifier()]: this.#rule }, version, byId("said"));
     buttonById("save").disabled = false;
-    if (!saved) return;
+    this.#conflict ||= became === "conflict";
+    if (became !== "saved") return;
     byId("note").textContent = byId("said").textContent;
     this.close();
   }

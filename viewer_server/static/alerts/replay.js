@@ -28,6 +28,15 @@ export class Replay {
     this.#again();
   }
 
+  /** Takes away what is shown: the rule is another one now. */
+  outdate() {
+    if (!this.#again) return;
+    this.#asked.abort();
+    this.#again = null;
+    byId("hits").replaceChildren();
+    byId("past-said").textContent = "The rule has been changed since: ask once more.";
+  }
+
   close() {
     this.#asked.abort();
     this.#again = null;

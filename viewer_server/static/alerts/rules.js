@@ -31,7 +31,8 @@ class RulesPage {
       /** @type {RuleList} */
       const { nodes, total, targets, history } = await askInPlace(`rules?${new URLSearchParams(this.#pager.asked)}`);
       if (!this.#pager.told(total)) return this.refresh();
-      this.#nodes = new Map(nodes.map((node) => [node.node, node]));
+      const edited = this.#nodes.get(this.#editor.node); // it may be on another page now
+      this.#nodes = new Map([...edited ? [edited] : [], ...nodes].map((node) => [node.node, node]));
       this.#targets = targets;
       byId("empty").hidden = nodes.length > 0 || this.#pager.isNeeded;
       byId("advice").textContent = history
@@ -72,7 +73,7 @@ class RulesPage {
     if (entries.length) {
       parts.push(element("ul", { class: "rules", "aria-label": `Rules of ${name ?? node}` }, ...entries.map(([id, rule]) => this.#row(about, id, rule, may))));
     }
-    return element("section", { class: "card", "aria-label": `Node ${name ?? node}` }, ...parts);
+    return element("section", { class: "card", "aria-label": `Node ${name ? `${isolated(name)} ${node}` : node}` }, ...parts);
   }
 
   /** @param {NodeRules} about @param {string} id @param {RuleDefinition} rule @param {boolean} may */
