@@ -127,14 +127,14 @@ def problems(
     for name, rule in rules.items():
         mine, where = watched(rule.cameras, rule.when.zones), list[str]()
         if rule.when.trigger != "offline":
-            where = list(islice(_about_camera(rule, cameras, mine), _MOST))
+            where = list(islice(_about_camera(rule, cameras, mine, never_active), _MOST))
         looked = rule.when.trigger in ("event", "count") and not any(one.startswith(_NEVER) for one in where)
         sentences = [
             *_about_schedule(rule, schedules, never_active),
             *where,
             *_about_condition(rule),
             *(_about_events(rule, mine) if looked else ()),
-            *(unknown_classes("it", rule.when.classes, class_names) if class_names is not None else ()),
+            *_about_classes(rule, class_names),
         ]
         if sentences:
             found[name] = tuple(limits.clipped(one) for one in sentences[:_MOST])
@@ -158,7 +158,24 @@ def _about_schedule(
         yield f"{_NEVER}its schedule {rule.schedule!r} is never active"
 
 
-def _about_camera(rule: RuleDefinition, cameras: Mapping[str, Places], mine: _Watched) -> Iterator[str]:
+def _about_classes(rule: RuleDefinition, class_names: Collection[str] | None) -> Iterator[str]:
+    """Which of its classes the model does not have; without any, nothing that it looks for is ever found."""
+    classes = rule.when.classes
+    if class_names is None:
+        return
+    start = _NEVER if _looks_for_objects(rule) and set(classes).isdisjoint(class_names) else ""
+    yield from (start + one for one in unknown_classes("it", classes, class_names))
+
+
+def _looks_for_objects(rule: RuleDefinition) -> bool:
+    """Whether it takes an object to meet the condition; a zone with at most so many may be empty."""
+    when = rule.when
+    return when.trigger in ("event", "count", "stay") or (when.trigger == "occupancy" and bool(when.at_least))
+
+
+def _about_camera(
+    rule: RuleDefinition, cameras: Mapping[str, Places], mine: _Watched, never_active: Collection[str]
+) -> Iterator[str]:
     missing = [name for name in rule.cameras if name not in cameras]
     if missing and len(missing) == len(rule.cameras):
         yield f"{_NEVER}the node has no camera {', '.join(map(repr, missing))}"
@@ -172,8 +189,27 @@ def _about_camera(rule: RuleDefinition, cameras: Mapping[str, Places], mine: _Wa
         where = f"only on {', '.join(elsewhere)}, which it leaves out" if elsewhere else "on no camera"
         start = _NEVER if len(unknown) == len(rule.when.zones) else ""
         yield f"{start}{zone!r} is {where}"
+    if _never_counted(rule, cameras, never_active):
+        yield f"{_NEVER}the schedules of its zones and lines are never active"
     if rule.when.trigger in ("stay", "occupancy") and len(unknown) < max(1, len(rule.when.zones)):
         yield from _about_zones(rule, mine)
+
+
+def _never_counted(
+    rule: RuleDefinition, cameras: Mapping[str, Places], never_active: Collection[str]
+) -> bool:
+    """Whether its zones and lines are paused for good; objects appear on a camera without them, too."""
+    if not never_active or "track_started" in rule.when.events:
+        return False
+    schedules = (
+        place.schedule
+        for name in rule.cameras or cameras
+        if name in cameras
+        for places in (cameras[name].zones, cameras[name].lines)
+        for zone, place in places.items()
+        if not rule.when.zones or zone in rule.when.zones
+    )
+    return next(schedules, None) in never_active and all(one in never_active for one in schedules)
 
 
 def _about_zones(rule: RuleDefinition, mine: _Watched) -> Iterator[str]:
@@ -185,7 +221,8 @@ def _about_zones(rule: RuleDefinition, mine: _Watched) -> Iterator[str]:
             "objects stay in zones, and it names lines" if wanted else "its cameras have no zone"
         )
     elif _none_of(classes, zones):
-        yield f"{_NEVER}its zones count none of its classes"
+        start = _NEVER if _looks_for_objects(rule) else "is met all the time: "
+        yield f"{start}its zones count none of its classes"
 
 
 def _about_condition(rule: RuleDefinition) -> Iterator[str]:

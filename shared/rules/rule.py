@@ -69,7 +69,9 @@ class Rule:
         nothing = when.at_least is None and when.at_most is None
         self.low = when.at_least or 0
         self.high: float = -1 if nothing else math.inf if when.at_most is None else when.at_most
-        self._events, self._zones = frozenset(when.events), frozenset(when.zones)
+        counts_nothing = when.trigger == "count" and not (when.at_least is not None and when.within_s)
+        self._events = frozenset(() if counts_nothing else when.events)
+        self._zones = frozenset(when.zones)
         self.classes = frozenset(when.classes)
         self._any_event = not (self.classes or when.direction is not None or when.dwell_s is not None)
         self._cooldown_us = round(definition.cooldown_s * 1e6)

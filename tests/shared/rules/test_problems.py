@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from shared.errors import ConfigError
+from shared.rules.engine import Engine
 from shared.rules.problems import problems
+from shared.rules.scene import Scene
 from shared.rules.state import WINDOW
 from shared.rules.texts import FIELDS, bad_text, fill, refuse_bad_texts
 from shared.wire.messages import Crowd, LineDefinition, RuleDefinition, ZoneDefinition
-from tests.shared.rules.scenes import rule
+from tests.shared.rules.scenes import enters, play, rule
 
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
 LINE = LineDefinition(points=((0.0, 0.5), (1.0, 0.5)))
@@ -29,6 +31,7 @@ CAMERAS = {
         {
             "till": ZoneDefinition(polygon=SQUARE, loitering_s=60, queue=True),
             "cars": ZoneDefinition(polygon=SQUARE, classes=("car",)),
+            "shelf": ZoneDefinition(polygon=SQUARE, schedule="leap"),
         },
         {"gate": LINE},
     ),
@@ -75,6 +78,8 @@ PROBLEMS: list[tuple[RuleDefinition, str | None]] = [
     (replace(ENTERS, schedule="moon"), "always holds: the calendar has no schedule 'moon'"),
     (replace(ENTERS, schedule="leap"), "never fire: its schedule 'leap' is never active"),
     (rule("occupancy", at_least=1, object_cooldown_s=5), "object_cooldown_s has no effect"),
+    (rule("stay", zones=("shelf",)), "never fire: the schedules of its zones and lines are never active"),
+    (rule("stay", zones=("shelf", "till")), None),
 ]
 
 
@@ -93,6 +98,27 @@ def test_a_rule_that_cannot_do_what_it_says_is_explained(wanted: RuleDefinition,
     found = problems({"r": wanted}, CAMERAS, ("person", "car"), ("night", "leap"), ("leap",)).get("r", ())
     assert len(found) == (said is not None)
     assert said is None or said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fires"),
+    [
+        (rule("occupancy", at_most=0, zones=("cars",), classes=("person",)), True),  # nobody is there
+        (rule("occupancy", at_most=3, at_least=0, classes=("dragon",)), True),
+        (rule("occupancy", at_least=1, zones=("cars",), classes=("person",)), False),
+        (rule("stay", classes=("dragon",)), False),
+        (rule("event", events=("zone_entered",), classes=("dragon", "unicorn")), False),
+        (rule("event", events=("zone_entered",), classes=("dragon", "car")), True),
+        (rule("count", events=("zone_entered",), at_least=1), False),
+        (rule("count", events=("zone_entered",), within_s=60), False),
+        (rule("count", events=("zone_entered",), at_least=0, within_s=60), True),
+    ],
+)
+def test_what_never_fires_says_so_and_nothing_else_does(wanted: RuleDefinition, fires: bool) -> None:
+    found = problems({"r": wanted}, CAMERAS, ("person", "car")).get("r", ())
+    engine = Engine({"r": wanted}, Scene(node="shop", camera="front", zones={"cars": "Cars"}))
+    assert bool(play(engine, [enters(1, zone="cars", label="car"), 9.0])) == fires
+    assert any("can never fire" in one for one in found) != fires
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -212,6 +212,53 @@ def test_time_goes_on_only_where_somebody_watches(
     tmp_path: Path, happened: list[dict[str, Any]], session: str, total: int
 ) -> None:
     assert tried(tmp_path, STAY, *happened, session=session).total == total
+
+
+@dataclass(frozen=True)
+class Began:
+    """A timetable whose schedule, and whose day, began at a moment."""
+
+    at_us: int
+
+    def active(self, schedule: str, at_us: int, mode: str | None) -> bool:  # noqa: ARG002 - its protocol
+        return at_us >= self.at_us
+
+    def next_change(self, schedule: str, at_us: int, mode: str | None) -> int | None:  # noqa: ARG002
+        return self.at_us if at_us < self.at_us else None
+
+    def schedule_start(self, schedule: str, at_us: int, mode: str | None) -> int | None:  # noqa: ARG002
+        return self.at_us
+
+    def day_start(self, at_us: int) -> int:  # noqa: ARG002
+        return self.at_us
+
+    def local_time(self, at_us: int) -> str:
+        return str(at_us)
+
+
+CROSSES = RuleDefinition(when=Condition(trigger="event", events=("line_crossed",)))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        replace(CROSSES, cooldown_s=10_800.0),
+        replace(CROSSES, object_cooldown_s=10_800.0),
+        replace(CROSSES, first_of="schedule", schedule="night"),
+        replace(CROSSES, first_of="day"),
+    ],
+    ids=["cool-down", "cool-down of the object", "first of the schedule", "first of the day"],
+)
+def test_what_was_told_before_the_range_holds_back_what_is_in_it(
+    tmp_path: Path, rule: RuleDefinition
+) -> None:
+    now = now_us()
+    with Past(tmp_path / "h.db") as past:
+        for ago_s in (9000, 1800):
+            past.event("line_crossed", now - ago_s * 1_000_000, track_id=1, zone="gate", direction="in")
+    times = Times(timetable=Began(now - 3 * HOUR_US) if rule.first_of else None)
+    found = replay.run(Database(tmp_path / "h.db"), replace(trial(rule), times=times))
+    assert (found.total, found.unheld) == (0, 1)
 
 
 EMPTY = RuleDefinition(when=Condition(trigger="occupancy", zones=("square",), at_most=0, for_s=120.0))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.rules.engine import Engine
+from shared.rules.holding import DAY_US, Holding
 from shared.rules.scene import Firing, Scene, Times
 from shared.wire.messages import Event, RuleDefinition
 from viewer_server.api.rules import paused
@@ -28,8 +29,11 @@ LEAST_EVENTS = 1000
 """That many it looks at of each camera, however many cameras there are."""
 DEADLINE_S = 8.0
 """How long one trial may take."""
-BEFORE_US = 3_600_000_000
-"""How long before the range a trial begins, so that it knows who is in a zone when the range begins."""
+BEFORE_US, MOST_BEFORE_US = 3_600_000_000, 8 * DAY_US
+"""How long before the range a trial begins, so that it knows who is in a zone when the range begins, and what
+the rule had told by then: at least, and at most."""
+COOLDOWNS = 24
+"""So many cool-downs before the range it begins."""
 _STAYS = ("zone_entered", "zone_exited", "zone_lost", "track_linked")
 _LOOK_EVERY = 256
 """Events between two looks at the clock."""
@@ -137,9 +141,7 @@ class _Clock:
 
 def _run(db: Reader, trial: Trial, clock: _Clock) -> Found:
     found = Found()
-    begin = trial.from_us - BEFORE_US
-    if trial.rule.first_of == "day" and trial.times.timetable is not None:
-        begin = min(begin, trial.times.timetable.day_start(trial.from_us))
+    begin = _begin(trial)
     most = max(LEAST_EVENTS, MAX_EVENTS // max(1, len(trial.scenes)))
     for camera, scene in sorted(trial.scenes.items()):
         rows, cut = as_sent.numbers(
@@ -155,6 +157,21 @@ def _run(db: Reader, trial: Trial, clock: _Clock) -> Found:
             break
     found.hits = sorted(found.hits, key=lambda hit: hit.firing.occurred_us, reverse=True)[:HITS]
     return found
+
+
+def _begin(trial: Trial) -> int:
+    """From when on there are events that matter for what the rule does in the range."""
+    rule, holding = trial.rule, Holding(trial.times)
+    # Which alert begins a cool-down depends on the one before: a longer quiet settles that.
+    quiet_s = COOLDOWNS * max(rule.cooldown_s, rule.object_cooldown_s)
+    lasts_s = rule.when.for_s + (rule.when.within_s or 0.0) + quiet_s
+    before_us = max(BEFORE_US, round(lasts_s * 1e6))
+    if rule.first_of == "day":
+        before_us = max(before_us, trial.from_us - holding.day_start(trial.from_us))
+    elif rule.first_of == "schedule" and rule.schedule is not None:
+        span = holding.at(rule.schedule, trial.from_us)
+        before_us = max(before_us, trial.from_us - span.since_us if span.active else 0)
+    return trial.from_us - min(before_us, MOST_BEFORE_US)
 
 
 def _through(
