@@ -15,6 +15,8 @@ _ARG_START = 45
 _OPTION = re.compile(r"(?:--?[\w-]+=)?(?:[\w.-]+=)?")
 _BELOW = re.compile(r"[{,]\s*[\"']?([\w.-]+)[\"']?\s*:")
 """The keys of a section that stands on the command line, as in ``mqtt={password: ...}``."""
+_TARGET = re.compile(r"notify(?:\.targets(?:\.[\w-]+)?)?(?P<url>\.url)?=\Z")
+"""Options that may hold the address of a target: the path of a webhook's is often a key."""
 
 
 def hide_arguments() -> None:
@@ -45,6 +47,10 @@ def shown_argument(word: str) -> str:
     if start and not word[:start].endswith("_file=") and names_a_secret(word[:start]):
         return word[:start] + HIDDEN
     value = word[start:]
-    if start and any(not name.endswith("_file") and names_a_secret(name) for name in _BELOW.findall(value)):
+    below = _BELOW.findall(value)
+    if start and any(not name.endswith("_file") and names_a_secret(name) for name in below):
+        return word[:start] + HIDDEN
+    target = _TARGET.search(word[:start])
+    if target is not None and (target["url"] or any(name.endswith("url") for name in below)):
         return word[:start] + HIDDEN
     return redact(word[:start] + (redact_address(value) if has_scheme(value) else value))

@@ -59,6 +59,9 @@ class Relay:
         self._url = url
         keep_address(url)
         known.keep(url)
+        path = "/" + url.partition("://")[2].partition("/")[2].partition("?")[0]
+        if len(path) > _SECRET:
+            known.keep(path)
         for part in _PARTS.split(url.partition("://")[2]):
             if len(unquote(part)) >= _SECRET and "." not in part:
                 known.keep(unquote(part))

@@ -32,6 +32,13 @@ input()
         ("--set=mqtt={'password': a b}", "--set=mqtt=***"),
         ("mqtt={password_file: /etc/darner/password}", "mqtt={password_file: /etc/darner/password}"),
         ("mqtt.password_file=/etc/darner/password", "mqtt.password_file=/etc/darner/password"),
+        ("notify.targets.t.url=https://example.com/T0P", "notify.targets.t.url=***"),
+        (
+            "--set=notify.targets={t: {kind: webhook, url: https://example.com/T0P}}",
+            "--set=notify.targets=***",
+        ),
+        ("notify.targets.t.url_file=/etc/darner/t.url", "notify.targets.t.url_file=/etc/darner/t.url"),
+        ("mqtt.url=mqtt://broker", "mqtt.url=mqtt://broker"),
         ("--config", "--config"),
         ("cameras={a: {source: 'rtsp://me:pw@cam/1'}}", "cameras={a: {source: 'rtsp://cam/1'}}"),
     ],

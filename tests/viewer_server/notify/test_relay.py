@@ -13,6 +13,7 @@ from tests.conftest import wait_until
 from tests.viewer_server.notify.mailbox import Mailbox, mailbox
 from tests.viewer_server.notify.receiver import answer, receiving
 from tests.viewer_server.notify.test_alerting import JPEG, Rig, alert, running, target
+from viewer_server.notify.relay import Relay
 from viewer_server.targets import NotifySettings, TargetSettings
 
 
@@ -110,3 +111,8 @@ def test_no_text_shows_the_address(tmp_path: Path) -> None:
         assert "Connection refused" in answer.detail
         assert "pass" not in answer.detail
         assert known.hide("it says pass/word99 and pass%2Fword99") == "it says *** and ***"
+
+
+def test_no_answer_shows_the_path_of_an_address() -> None:
+    Relay("k", TargetSettings(kind="apprise", url="json://127.0.0.1:9/hook/a1b2c3?x=1"))
+    assert known.hide("denied: /hook/a1b2c3") == "denied: ***"

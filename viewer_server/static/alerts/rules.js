@@ -19,7 +19,7 @@ class RulesPage {
   #nodes = new Map();
   /** @type {string[]} */
   #targets = [];
-  #failed = false;
+  #failed = ""; // what the page says of it
   #shown = "";
   #changes = Promise.resolve(); // one at a time, each to what the one before has saved
   #editor = new Editor((node) => this.#nodes.get(node), () => this.#targets, () => this.refresh());
@@ -39,12 +39,11 @@ class RulesPage {
         ? "This viewer sends alerts to nobody: its configuration has no targets (notify.targets). They are still noted, shown and published over MQTT."
         : "This viewer keeps no history, so it sends no alerts on and cannot try rules over what was. Nodes still publish them over MQTT.";
       byId("advice").hidden = history && targets.length > 0;
-      if (this.#failed) byId("note").textContent = "";
-      this.#failed = false;
+      if (this.#failed && byId("note").textContent === this.#failed) byId("note").textContent = "";
+      this.#failed = "";
       this.#show(nodes);
     } catch (error) {
-      this.#failed = true;
-      byId("note").textContent = messageOf(error);
+      byId("note").textContent = this.#failed = messageOf(error);
     }
   }
 
