@@ -24,6 +24,7 @@ from edge_node.control.model import ModelFiles, about, hashes
 from edge_node.days.book import DayBook
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
+from edge_node.flow.pipeline import Pipeline
 from edge_node.health.monitor import HealthMonitor
 from edge_node.health.report import Report
 from edge_node.health.store import ViewStore
@@ -34,7 +35,6 @@ from edge_node.mirror.mirror import Mirror
 from edge_node.models import auto
 from edge_node.monitoring.meter import Meter
 from edge_node.outbox.outbox import Outbox
-from edge_node.pipeline import Pipeline
 from edge_node.publish.bundle import Bundles
 from edge_node.publish.compose import Composer, new_session
 from edge_node.publish.homeassistant.announcing import HomeAssistant

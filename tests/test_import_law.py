@@ -56,20 +56,19 @@ LEVELS: dict[str, list[str]] = {
         "pictures.py interpreter.py pace.py mqtt_source.py machine assets",
         "frames.py",
         "config onvif",
-        "capture track ignore health outbox backends progress.py",
+        "capture track ignore health outbox backends",
         "detect analytics inbound",
         "consolidate days",
         "monitoring rules",
         "calendar collect mirror models publish",
-        "overview.py discover",
-        "intake.py",
-        "pipeline.py",
+        "flow discover",
         "control batch",
         "parts.py",
         "incoming.py",
         "node.py doctor demo.py",
         "__main__.py",
     ],
+    "edge_node/flow": ["progress.py", "overview.py", "intake.py", "pipeline.py"],
     "edge_node/calendar": [
         "mode_file.py store.py",
         "keeper.py",
@@ -316,7 +315,7 @@ def test_no_folder_is_crowded() -> None:
         ("edge_node/backends/onnx/backend.py", "edge_node/backends/tensorrt/backend.py", False),  # in a wing
         ("edge_node/backends/onnx/backend.py", "edge_node/backends/onnx/file.py", True),
         ("edge_node/config/settings.py", "edge_node/backends/cuda/device.py", False),
-        ("edge_node/pipeline.py", "edge_node/__init__.py", True),  # the version is everybody's
+        ("edge_node/flow/pipeline.py", "edge_node/__init__.py", True),  # the version is everybody's
         ("edge_node/machine/vitals.py", "shared/wire/topics.py", True),  # another program: the other test
     ],
 )

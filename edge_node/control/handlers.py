@@ -13,9 +13,9 @@ from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.control.commands import Handler, RefusedError
 from edge_node.control.image import to_pixels
 from edge_node.detect.detector import Detector
+from edge_node.flow.pipeline import Pipeline
 from edge_node.health.monitor import HealthMonitor
 from edge_node.ignore.store import SuspectStore
-from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import fractions, rounded
 from edge_node.publish.jpeg import Fitted
 from edge_node.publish.publisher import Publisher

@@ -10,12 +10,12 @@ from edge_node import __version__
 from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import PrometheusSettings
 from edge_node.control.late_stages import LateStages
+from edge_node.flow.pipeline import Pipeline
 from edge_node.monitoring.exporter import Exporter
 from edge_node.monitoring.families import Now
 from edge_node.monitoring.health import Condition, Health
 from edge_node.monitoring.meter import Meter
 from edge_node.monitoring.serving import HttpServer
-from edge_node.pipeline import Pipeline
 from edge_node.publish.publisher import Publisher
 from shared.mqtt.client import Client
 from shared.secrets.redact import redact

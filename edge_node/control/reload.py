@@ -14,10 +14,10 @@ from edge_node.config.live import LiveStore
 from edge_node.config.saved.definitions import DefinitionStore, with_definitions
 from edge_node.config.settings import EdgeConfig
 from edge_node.control.model import ANSWER_S
+from edge_node.flow.pipeline import Pipeline
 from edge_node.health.monitor import HealthMonitor
 from edge_node.ignore.store import SuspectStore
 from edge_node.mirror.mirror import Mirror
-from edge_node.pipeline import Pipeline
 from edge_node.publish.homeassistant.announcing import HomeAssistant
 from edge_node.publish.publisher import Publisher
 from edge_node.rules.desk import RuleDesk

@@ -25,7 +25,7 @@ LONG_FUNCTIONS = {
     "broker/__main__.py:main": 60,
     "edge_node/__main__.py:main": 60,
     "edge_node/parts.py:__enter__": 60,
-    "edge_node/pipeline.py:__init__": 70,
+    "edge_node/flow/pipeline.py:__init__": 70,
     "viewer_server/app.py:create_app": 70,
     "viewer_server/archive/__main__.py:main": 60,
     # Tables written as calls.

@@ -26,8 +26,8 @@ from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.devices import on_devices
 from edge_node.detect.stages import Detect
+from edge_node.flow.pipeline import Pipeline
 from edge_node.outbox.outbox import Outbox
-from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender

@@ -34,12 +34,12 @@ from typing import Any
 import numpy as np
 
 from edge_node import interpreter
-from edge_node import pipeline as pipeline_module
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.model_settings import ModelSettings
 from edge_node.config.publishing import ThumbnailSettings
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect import detector as detector_module
+from edge_node.flow import pipeline as pipeline_module
 from edge_node.frames import Frame
 from edge_node.pictures import U8, Lender
 from shared.mqtt.address import MqttSettings

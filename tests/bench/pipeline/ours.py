@@ -24,7 +24,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository, when run as a script
 
 from edge_node import interpreter
-from edge_node import pipeline as pipeline_module
 from edge_node.analytics.watch import Analysed
 from edge_node.backends.interface import Array, Inference, ModelFile, Pending, Tensor, Wanted
 from edge_node.backends.preprocess import InputFormat, Letterbox
@@ -37,10 +36,11 @@ from edge_node.config.settings import EdgeConfig, OutboxSettings
 from edge_node.detect import detector as detector_module
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
+from edge_node.flow import pipeline as pipeline_module
+from edge_node.flow.pipeline import Pipeline
 from edge_node.frames import Frame
 from edge_node.outbox.outbox import Outbox
 from edge_node.pictures import U8, Picture
-from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender

@@ -32,9 +32,9 @@ from edge_node.control.commands import Commands
 from edge_node.control.handlers import Control
 from edge_node.detect.detector import Detector
 from edge_node.detect.stages import Detect
+from edge_node.flow.pipeline import Pipeline
 from edge_node.ignore.store import SuspectStore
 from edge_node.outbox.outbox import Outbox
-from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender

@@ -17,7 +17,7 @@ from edge_node.control.monitored import Monitoring, Shown
 from edge_node.monitoring.meter import Meter
 from shared.service.watchdog import Look, Stage, Watchdog
 from shared.wire.messages import ModelInfo
-from tests.edge_node.test_pipeline import StandInDetector, make
+from tests.edge_node.flow.test_pipeline import StandInDetector, make
 
 MODEL = ModelInfo(name="m", classes=("person",), input_width=1, input_height=1, layout="l")
 

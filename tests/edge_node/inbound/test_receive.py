@@ -19,9 +19,9 @@ from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.live import LiveStore
 from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
+from edge_node.flow.pipeline import Pipeline
 from edge_node.frames import Detections, Frame
 from edge_node.outbox.outbox import Outbox
-from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
@@ -32,8 +32,8 @@ from shared.mqtt.received import Received
 from shared.wire import messages
 from shared.wire.messages import LineDefinition, ZoneDefinition
 from tests.conftest import Mosquitto, MosquittoProcess, wait_until
+from tests.edge_node.flow.test_pipeline import StandInDetector
 from tests.edge_node.inbound import messages as said
-from tests.edge_node.test_pipeline import StandInDetector
 
 WIDTH, HEIGHT, FPS, FRAMES = 640, 480, 25, 30
 ZONES = {"middle": ZoneDefinition(polygon=((0.3, 0.0), (0.7, 0.0), (0.7, 1.0), (0.3, 1.0)), exit_after_s=0.0)}

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from edge_node.config.camera_settings import CameraSettings
-from edge_node.progress import OPEN_S, READ_S, SEGMENTS_S, Progress
+from edge_node.flow.progress import OPEN_S, READ_S, SEGMENTS_S, Progress
 from shared.service.watchdog import Look
 
 LIVE = CameraSettings(source="rtsp://camera/s", stall_s=4)

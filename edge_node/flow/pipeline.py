@@ -20,14 +20,14 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import are_read_fast, has_pictures
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import NOBODY, Detect
+from edge_node.flow.intake import Intake
+from edge_node.flow.overview import Overview, Parts, infer_name
+from edge_node.flow.progress import Progress
 from edge_node.frames import Detected, Detections
 from edge_node.health.monitor import HealthMonitor
 from edge_node.ignore.suspects import SuspectHunt
-from edge_node.intake import Intake
 from edge_node.monitoring.meter import Meter
-from edge_node.overview import Overview, Parts, infer_name
 from edge_node.pictures import U8
-from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel, Closed
 

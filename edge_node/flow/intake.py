@@ -14,12 +14,12 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import has_pictures
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import Detect
+from edge_node.flow.overview import Overview
+from edge_node.flow.progress import Progress
 from edge_node.frames import Detected
 from edge_node.health.monitor import HealthMonitor
 from edge_node.inbound.receive import receive
-from edge_node.overview import Overview
 from edge_node.pace import Pace
-from edge_node.progress import Progress
 from edge_node.publish.state.node import NodeState
 from shared.channel import Channel
 from shared.wire import topics

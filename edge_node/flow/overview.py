@@ -16,9 +16,9 @@ from edge_node.config.settings import EdgeConfig
 from edge_node.config.sources import describe
 from edge_node.detect.choosing import Ready
 from edge_node.detect.stages import Detect
+from edge_node.flow.progress import Progress
 from edge_node.frames import Detected
 from edge_node.machine.vitals import Throughput
-from edge_node.progress import Progress
 from edge_node.publish.publisher import Publisher
 from shared.channel import Channel
 from shared.service.watchdog import LATE_S, SLOWER, Look, Stage, held_up, taking

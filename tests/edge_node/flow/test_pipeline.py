@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_node import intake
-from edge_node import pipeline as module
 from edge_node.analytics.watch import Analysed, Watch, update_all
 from edge_node.capture.camera import capture as real_capture
 from edge_node.config.camera_settings import CameraSettings
@@ -23,10 +21,12 @@ from edge_node.config.live import LiveStore
 from edge_node.config.saved.definitions import DefinitionStore
 from edge_node.config.settings import EdgeConfig
 from edge_node.detect.choosing import Asked, Ready
+from edge_node.flow import intake
+from edge_node.flow import pipeline as module
+from edge_node.flow.pipeline import Pipeline
 from edge_node.frames import Detected, Detections, Frame, Tracks
 from edge_node.outbox.outbox import Outbox
 from edge_node.pictures import U8, Lender
-from edge_node.pipeline import Pipeline
 from edge_node.publish.compose import Composer
 from edge_node.publish.publisher import Publisher
 from edge_node.publish.snapshot_sender import SnapshotSender
