@@ -26,8 +26,11 @@ from shared.secrets import known
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# The duration of an example depends on how busy the machine is; tests that bound time do so themselves.
-hypothesis.settings.register_profile("darner", deadline=None)
+# How long an example takes, and to make one, depends on how busy the machine is; tests that bound time do so
+# themselves.
+hypothesis.settings.register_profile(
+    "darner", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("darner")
 
 REPO = Path(__file__).resolve().parent.parent

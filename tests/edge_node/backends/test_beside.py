@@ -23,7 +23,7 @@ class Device:
 
     def __call__(self, feeds: Mapping[str, Array]) -> list[Array]:
         self.threads.add(threading.current_thread().name)
-        if not self.go.wait(10):
+        if not self.go.wait(60):
             raise TimeoutError
         return [feeds["images"].mean(axis=(1, 2, 3)).reshape(-1, 1, 1)]
 

@@ -229,9 +229,9 @@ def test_a_picture_that_a_decoder_goes_over_thousands_of_times_is_refused_at_onc
     last = large.rindex(b"\xff\xda")
     picture = large[:-2] + large[last:-2] * 3000 + large[-2:]
     assert len(picture) < limits.PAYLOAD_BYTES
-    started = time.process_time()
+    started = time.thread_time()
     assert "or a rare variant" in (node.ask("detect", picture).error or "")
-    assert time.process_time() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_no_confidence_at_all_is_not_the_usual_confidence(node: Node) -> None:

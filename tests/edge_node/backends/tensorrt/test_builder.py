@@ -10,11 +10,12 @@ import pytest
 from tests.conftest import REPO
 
 SCRIPT = """
-import atexit, sys, time
+import atexit, sys, threading, time
 from edge_node.backends.tensorrt import builder
 atexit.register(print, "taken down")
 builder.start(lambda: time.sleep({seconds}))
-time.sleep(0.05)
+while {seconds} == 0 and threading.active_count() > 1:
+    time.sleep(0.01)
 print("all is said")
 sys.exit(builder.leave(3))
 """
