@@ -12,18 +12,18 @@ from viewer_server.api.typescript import FILE, declarations
 STATIC = Path(__file__).resolve().parents[2] / "viewer_server" / "static"
 LEVELS = {
     "common": 0,
-    "cameras": 1,
-    "edit": 1,
-    "health": 1,
     "lists": 1,
-    "paths": 1,
     "picture": 1,
-    "schedules": 1,
-    "notices": 2,
-    "live": 3,
-    "pages": 3,
-    "label": 3,
-    "alerts": 4,
+    "cameras": 2,
+    "edit": 2,
+    "health": 2,
+    "paths": 2,
+    "schedules": 2,
+    "notices": 3,
+    "live": 4,
+    "pages": 4,
+    "label": 4,
+    "alerts": 5,
 }
 """A module imports its own folder and folders on a lower level: the camera's page opens the editor."""
 TYPES = {"../../wire", "../../page"}

@@ -4,7 +4,8 @@
 
 import { byId, element, messageOf, selectById } from "../common/dom.js";
 import { named } from "../common/names.js";
-import { askInPlace, ours } from "../common/rest.js";
+import { askInPlace } from "../common/rest.js";
+import { snapshot } from "../lists/timeline.js";
 import { moment } from "../pages/axes.js";
 
 const DAY_US = 86_400_000_000;
@@ -72,17 +73,7 @@ function show({ total, held_back: held, events, hits, notes, begins_us: begins, 
   byId("hits").replaceChildren(...hits.map((hit) => {
     const ms = hit.occurred_us / 1000;
     const when = element("time", { datetime: new Date(ms).toISOString() }, moment(ms, 1000));
-    return element("li", {}, picture(hit), element("div", {}, element("p", { class: "what" }, hit.text),
+    return element("li", {}, snapshot(hit.picture_url, `Picture: ${hit.text}`), element("div", {}, element("p", { class: "what" }, hit.text),
       element("p", { class: "quiet" }, when, ...(hit.camera ? [" · ", named(hit.camera_name, hit.camera)] : []))));
   }));
-}
-
-/** @param {RuleReplay["hits"][number]} hit */
-function picture({ picture_url: given, text }) {
-  const none = () => element("span", { class: "no-picture", "aria-hidden": "true" });
-  if (!given) return none();
-  const url = ours(given);
-  const image = element("img", { src: url, alt: `Picture: ${text}`, loading: "lazy", width: 72, height: 72 });
-  image.addEventListener("error", () => image.replaceWith(none()));
-  return element("a", { href: url, target: "_blank", rel: "noopener" }, image);
 }

@@ -2,59 +2,36 @@
 
 /** @import { RuleDefinition, RuleList } from "../../wire" @import { NodeRules } from "./words.js" */
 
-import { button, byId, element, messageOf } from "../common/dom.js";
+import { button, byId, element } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
 import { own } from "../common/own.js";
-import { Pager } from "../common/pager.js";
-import { askInPlace, keepUp } from "../common/rest.js";
+import { heading, NodeCards } from "../lists/nodes.js";
 import { Editor } from "./editor.js";
 import { aboutIt, inWords } from "./words.js";
 
-const EVERY_MS = 3000;
-const ON_A_PAGE = 25; // nodes
 const CHANGED = "This rule has been changed meanwhile. Look at the list, and try again if that is still right.";
 
 class RulesPage {
-  /** @type {Map<string, NodeRules>} */
-  #nodes = new Map();
   /** @type {string[]} */
   #targets = [];
-  #failed = ""; // what the page says of it
-  #shown = "";
   #changes = Promise.resolve(); // one at a time, each to what the one before has saved
-  #editor = new Editor((node) => this.#nodes.get(node), () => this.#targets, () => this.refresh());
-  #pager = new Pager(byId("pager"), "nodes", ON_A_PAGE, () => this.refresh());
-  refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
+  #editor = new Editor((node) => this.#nodes.get(node), () => this.#targets, () => this.#nodes.refresh());
+  /** @type {NodeCards<RuleList>} */
+  #nodes = new NodeCards({
+    path: "rules",
+    seen: (nodes) => nodes.map(({ rules, ...node }) => [node, rules?.version, rules?.rules, rules?.problems]),
+    card: (node) => this.#card(node),
+    edited: () => this.#editor.node,
+    told: (answer) => this.#told(answer),
+  });
 
-  async #refresh() {
-    try {
-      /** @type {RuleList} */
-      const { nodes, total, targets, history } = await askInPlace(`rules?${new URLSearchParams(this.#pager.asked)}`);
-      if (!this.#pager.told(total)) return this.refresh();
-      const edited = this.#nodes.get(this.#editor.node); // it may be on another page now
-      this.#nodes = new Map([...edited ? [edited] : [], ...nodes].map((node) => [node.node, node]));
-      this.#targets = targets;
-      byId("empty").hidden = nodes.length > 0 || this.#pager.isNeeded;
-      byId("advice").textContent = history
-        ? "This viewer sends alerts to nobody: its configuration has no targets (notify.targets). They are still noted, shown and published over MQTT."
-        : "This viewer keeps no history, so it sends no alerts on and cannot try rules over what was. Nodes still publish them over MQTT.";
-      byId("advice").hidden = history && targets.length > 0;
-      if (this.#failed && byId("note").textContent === this.#failed) byId("note").textContent = "";
-      this.#failed = "";
-      this.#show(nodes);
-    } catch (error) {
-      byId("note").textContent = this.#failed = messageOf(error);
-    }
-  }
-
-  /** Builds the lists anew when something has changed. @param {NodeRules[]} nodes */
-  #show(nodes) {
-    const now = JSON.stringify(nodes.map(({ rules, ...node }) => [node, rules?.version, rules?.rules, rules?.problems]));
-    if (now === this.#shown) return;
-    this.#shown = now;
-    const focused = byId("nodes").contains(document.activeElement) ? document.activeElement?.getAttribute("data-key") : null;
-    byId("nodes").replaceChildren(...nodes.map((node) => this.#card(node)));
-    if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`#nodes [data-key="${CSS.escape(focused)}"]`))?.focus();
+  /** @param {RuleList} answer */
+  #told({ targets, history }) {
+    this.#targets = targets;
+    byId("advice").textContent = history
+      ? "This viewer sends alerts to nobody: its configuration has no targets (notify.targets). They are still noted, shown and published over MQTT."
+      : "This viewer keeps no history, so it sends no alerts on and cannot try rules over what was. Nodes still publish them over MQTT.";
+    byId("advice").hidden = history && targets.length > 0;
   }
 
   /** @param {NodeRules} about */
@@ -63,8 +40,7 @@ class RulesPage {
     const entries = Object.entries(rules?.rules ?? {}).sort(([a, one], [b, other]) => (one.name ?? a).localeCompare(other.name ?? b, undefined, { numeric: true }));
     const may = can && online;
     /** @type {HTMLElement[]} */
-    const parts = [element("div", { class: "row" }, element("h2", {}, named(name, node)),
-      element("span", { class: "pill", "data-state": online ? "good" : "bad" }, online ? "online" : "offline"))];
+    const parts = [heading(about)];
     if (!can) parts.push(element("p", { class: "quiet" }, "This node is of a version that has no rules."));
     else if (!entries.length) parts.push(element("p", { class: "quiet" }, "No rules yet. A rule says when people are told of something: that somebody stays too long, that too many wait, that a camera is blind."));
     if (can && !online) parts.push(element("p", { class: "quiet" }, "Rules can be changed when the node is online again."));
@@ -105,7 +81,7 @@ class RulesPage {
    */
   #replace(node, id, shown, wanted) {
     this.#changes = this.#changes.then(async () => {
-      await this.#refresh();
+      await this.#nodes.read();
       const now = this.#nodes.get(node)?.rules;
       if (!now) return;
       const { [id]: current, ...others } = now.rules;

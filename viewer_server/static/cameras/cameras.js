@@ -6,72 +6,46 @@
  * @typedef {CameraSettingsList["nodes"][number]} NodeCameras
  */
 
-import { button, byId, element, messageOf } from "../common/dom.js";
+import { button, byId, element } from "../common/dom.js";
 import { isolated, named } from "../common/names.js";
 import { own } from "../common/own.js";
-import { Pager } from "../common/pager.js";
-import { askInPlace, keepUp } from "../common/rest.js";
+import { heading, NodeCards } from "../lists/nodes.js";
 import { Editor } from "./editor.js";
 import { Search } from "./search.js";
 
-const EVERY_MS = 3000;
 const PICTURE_MS = 6000;
-const ON_A_PAGE = 25; // nodes, each with a picture of all of its cameras
 const WHERE = { configuration: "from the node's configuration", changed: "configuration, changed here", added: "added here" };
 
 class CamerasPage {
-  /** @type {Map<string, NodeCameras>} */
-  #nodes = new Map();
-  #failed = false;
-  #shown = "";
   #seenAt = 0;
   #editor = new Editor((node) => this.#nodes.get(node)?.settings ?? null, (node) => this.#nodes.get(node)?.schedules ?? null,
-    (node) => this.#called(node), () => this.refresh());
+    (node) => this.#called(node), () => this.#nodes.refresh());
   #search = new Search((node) => this.#called(node), (node, camera, wanted) => this.#editor.open(node, camera, null, wanted));
-  #pager = new Pager(byId("pager"), "nodes", ON_A_PAGE, () => this.refresh());
-  refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
+  /** @type {NodeCards<CameraSettingsList>} */
+  #nodes = new NodeCards({
+    path: "cameras/settings",
+    seen: (nodes) => nodes.map(({ settings, ...node }) => [node, settings?.version, settings?.cameras, settings?.why_not]),
+    card: (node) => this.#card(node),
+    made: (isNew) => this.#freshen(isNew),
+  });
 
   /** What people call a node, as text. @param {string} node */
   #called(node) {
     return isolated(this.#nodes.get(node)?.name ?? node);
   }
 
-  async #refresh() {
-    try {
-      /** @type {CameraSettingsList} */
-      const { nodes, total } = await askInPlace(`cameras/settings?${new URLSearchParams(this.#pager.asked)}`);
-      if (!this.#pager.told(total)) return this.refresh();
-      this.#nodes = new Map(nodes.map((node) => [node.node, node]));
-      byId("empty").hidden = nodes.length > 0 || this.#pager.isNeeded;
-      if (this.#failed) byId("note").textContent = "";
-      this.#failed = false;
-      this.#show(nodes);
-    } catch (error) {
-      this.#failed = true;
-      byId("note").textContent = messageOf(error);
-    }
+  /** Looks for fresh pictures every so often. @param {boolean} isNew Whether they have just been loaded. */
+  #freshen(isNew) {
+    if (!isNew && Date.now() - this.#seenAt < PICTURE_MS) return;
+    this.#seenAt = Date.now();
+    if (!isNew) /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-picture]")).forEach(freshen);
   }
 
-  /** Builds the lists anew when something has changed, and looks for fresh pictures every so often. @param {NodeCameras[]} nodes */
-  #show(nodes) {
-    const now = JSON.stringify(nodes.map(({ settings, ...node }) => [node, settings?.version, settings?.cameras, settings?.why_not]));
-    if (now === this.#shown) {
-      if (Date.now() - this.#seenAt < PICTURE_MS) return;
-      this.#seenAt = Date.now();
-      return /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-picture]")).forEach(freshen);
-    }
-    [this.#shown, this.#seenAt] = [now, Date.now()];
-    const focused = document.activeElement?.getAttribute("data-key");
-    byId("nodes").replaceChildren(...nodes.map((node) => this.#card(node)));
-    if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
-  }
-
-  /** @param {NodeCameras} node */
-  #card({ node, name, online, settings }) {
-    const head = element("div", { class: "row" }, element("h2", {}, named(name, node)),
-      element("span", { class: "pill", "data-state": online ? "good" : "bad" }, online ? "online" : "offline"));
+  /** @param {NodeCameras} about */
+  #card(about) {
+    const { node, online, settings } = about;
     /** @type {HTMLElement[]} */
-    const parts = [head];
+    const parts = [heading(about)];
     if (!settings) parts.push(element("p", { class: "quiet" }, "This node is of a version whose cameras can be changed in its configuration only."));
     else if (settings.why_not) parts.push(element("p", { class: "quiet" }, `Cameras can be changed in the node's configuration only: ${settings.why_not}.`));
     const may = Boolean(settings && !settings.why_not && online);

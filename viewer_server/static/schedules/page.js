@@ -5,69 +5,41 @@
  * @typedef {CalendarList["nodes"][number]} NodeCalendar
  */
 
-import { button, byId, element, messageOf } from "../common/dom.js";
-import { isolated, named } from "../common/names.js";
+import { button, element } from "../common/dom.js";
+import { isolated } from "../common/names.js";
 import { own } from "../common/own.js";
-import { Pager } from "../common/pager.js";
-import { askInPlace, keepUp } from "../common/rest.js";
+import { heading, NodeCards } from "../lists/nodes.js";
 import { Editor } from "./editor.js";
 import { NodeModes } from "./mode.js";
 import { clockTime } from "./times.js";
 import { calledOf, stateOf, weekOf } from "./words.js";
 
-const EVERY_MS = 3000;
-const ON_A_PAGE = 25;
 
 class SchedulesPage {
-  /** @type {Map<string, NodeCalendar>} */
-  #nodes = new Map();
   /** @type {Map<string, NodeModes>} */
   #modes = new Map();
-  #shown = "";
-  #failed = false;
-  #editor = new Editor((node) => this.#nodes.get(node), () => this.refresh());
-  #pager = new Pager(byId("pager"), "nodes", ON_A_PAGE, () => this.refresh());
-  refresh = keepUp(() => this.#refresh(), () => EVERY_MS);
-
-  async #refresh() {
-    try {
-      /** @type {CalendarList} */
-      const { nodes, total } = await askInPlace(`calendars?${new URLSearchParams(this.#pager.asked)}`);
-      if (!this.#pager.told(total)) return this.refresh();
-      this.#nodes = new Map(nodes.map((node) => [node.node, node]));
-      byId("empty").hidden = nodes.length > 0 || this.#pager.isNeeded;
-      if (this.#failed) byId("note").textContent = "";
-      this.#failed = false;
-      this.#show(nodes);
-      this.#editor.told();
-    } catch (error) {
-      this.#failed = true;
-      byId("note").textContent = messageOf(error);
-    }
-  }
-
-  /** Builds the cards anew when something has changed. @param {NodeCalendar[]} nodes */
-  #show(nodes) {
-    for (const { node, online, calendar, mode } of nodes) {
-      if (calendar && mode) this.#modes.get(node)?.show({ online, calendar, mode }, true);
-    }
-    const minute = Math.floor(Date.now() / 60_000); // a moment near enough is told without its date
-    const now = JSON.stringify([minute, nodes.map(({ mode, calendar, ...node }) =>
-      [node, calendar, mode?.mode, mode?.timezone, mode?.schedules])]);
-    if (now === this.#shown) return;
-    this.#shown = now;
-    const focused = document.activeElement?.getAttribute("data-key");
-    byId("nodes").replaceChildren(...nodes.map((node) => this.#card(node)));
-    if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
-  }
+  #editor = new Editor((node) => this.#nodes.get(node), () => this.#nodes.refresh());
+  /** @type {NodeCards<CalendarList>} */
+  #nodes = new NodeCards({
+    path: "calendars",
+    seen: (nodes) => {
+      const minute = Math.floor(Date.now() / 60_000); // a moment near enough is told without its date
+      return [minute, nodes.map(({ mode, calendar, ...node }) => [node, calendar, mode?.mode, mode?.timezone, mode?.schedules])];
+    },
+    card: (node) => this.#card(node),
+    told: ({ nodes }) => {
+      for (const { node, online, calendar, mode } of nodes) {
+        if (calendar && mode) this.#modes.get(node)?.show({ online, calendar, mode }, true);
+      }
+    },
+    made: () => this.#editor.told(),
+  });
 
   /** @param {NodeCalendar} about */
   #card(about) {
     const { node, name, online, capable, calendar } = about;
-    const head = element("div", { class: "row" }, element("h2", {}, named(name, node)),
-      element("span", { class: "pill", "data-state": online ? "good" : "bad" }, online ? "online" : "offline"));
     /** @type {HTMLElement[]} */
-    const parts = [head];
+    const parts = [heading(about)];
     const isEmpty = !calendar || (!Object.keys(calendar.schedules).length && !Object.keys(calendar.modes).length);
     if (!capable) {
       parts.push(element("p", { class: "quiet" }, "This node is of a version that knows no schedules: everything is always active. Update it to have some."));
