@@ -32,11 +32,16 @@ NAME_COLUMNS = ("node_name", "camera_name", "zone_name")
 
 
 def series_csv(series: dict[str, Any]) -> flask.Response:
-    """A series as a table, one step per row."""
-    columns = ("entered", "exited", "lost", "occupancy_mean", "occupancy_peak", "paused_s")
+    """A series as a table, one step per row; without zeros where nothing was counted all the time."""
+    counts = ("entered", "exited", "lost")
+    columns = (*counts, "occupancy_mean", "occupancy_peak", "paused_s")
     header = ("time", *columns, "paused")
     step_us = series["step_s"] * 1_000_000
     why = (_reasons(series["pauses"], start_us, start_us + step_us) for start_us in series["start_us"])
+    off = [paused_s >= series["step_s"] for paused_s in series["paused_s"]]
+    series |= {
+        name: [None if o and not n else n for n, o in zip(series[name], off, strict=True)] for name in counts
+    }
     rows = zip(map(_time, series["start_us"]), *(series[name] for name in columns), why, strict=True)
     return _download((_lines([header, *rows]),), "text/csv; charset=utf-8", "series.csv")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -60,5 +61,8 @@ def test_a_pause_is_a_band_with_its_reason_and_no_zero(
     rows = panel.locator("tbody tr", has_text="off schedule")
     expect(rows.nth(2)).to_contain_text("not counted for 15\u00a0min: off schedule")
     expect(rows.nth(2).locator("td").nth(1)).to_have_text("\u2013")
+    panel.get_by_text("As a table").nth(1).click()
+    flow = panel.locator(".chart").nth(1).locator("tbody tr", has_text="off schedule")
+    expect(flow.nth(2).locator("td")).to_have_text([re.compile(r"\d"), *["\u2013"] * 3, re.compile("off")])
     expect(panel.locator("tbody tr", has_text="camera too few pictures").first).to_be_attached()
     accessible(page)

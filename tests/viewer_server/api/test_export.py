@@ -38,6 +38,15 @@ def test_a_step_says_how_long_and_why_nothing_was_counted() -> None:
     assert [row.split(",", 5)[5] for row in table[1:]] == [",30.0,moved schedule", "1.5,0.0,"]
 
 
+def test_a_step_in_which_nothing_was_counted_all_the_time_has_no_zeros() -> None:
+    steps = {name: [0, 0, 0] for name in EMPTY} | {
+        "entered": [0, 0, 1], "occupancy_peak": [None] * 3, "paused_s": [59.9, 60.0, 60.0], "step_s": 60,
+        "pauses": [],
+    }  # fmt: skip
+    table = series_csv(steps).get_data(as_text=True).splitlines()
+    assert [row.split(",")[1:4] for row in table[1:]] == [["0", "0", "0"], ["", "", ""], ["1", "", ""]]
+
+
 @pytest.mark.parametrize(
     "start",
     [

@@ -10,7 +10,7 @@
 import { svg } from "../common/dom.js";
 import { linear, roundTicks, zoneName } from "./axes.js";
 import { TimeChart } from "./chart.js";
-import { pauseAt, PauseMarks, pauseSummary } from "./pauses.js";
+import { isOff, pauseAt, PauseMarks, pauseSummary } from "./pauses.js";
 
 let patterns = 0;
 /** @type {[string, string][]} */
@@ -140,6 +140,7 @@ export class FlowChart extends TimeChart {
     const { entered, exited, lost } = this.data;
     const more = lost[index] ? `, ${lost[index]} lost sight of` : "";
     const paused = pauseAt(this.data, index);
+    if (isOff(this.data, index) && !entered[index] && !exited[index] && !lost[index]) return `${this.when(index)}: ${paused}`;
     return `${this.when(index)}: ${entered[index]} in, ${exited[index]} out${more}${paused && `; ${paused}`}`;
   }
 
@@ -151,7 +152,8 @@ export class FlowChart extends TimeChart {
   /** @override @param {number} index */
   row(index) {
     const { entered, exited, lost } = this.data;
-    return [this.when(index), ...[entered[index], exited[index], lost[index]].map(String), pauseAt(this.data, index)];
+    const zero = isOff(this.data, index) ? "–" : "0";
+    return [this.when(index), ...[entered[index], exited[index], lost[index]].map((n) => (n ? String(n) : zero)), pauseAt(this.data, index)];
   }
 }
 

@@ -91,6 +91,15 @@ export function pauseAt({ start, stepMs, paused, problems }, index) {
 }
 
 /**
+ * Whether nothing at all was counted in a step, so that its zeros mean nothing.
+ * @param {Steps} data
+ * @param {number} index
+ */
+export function isOff({ start, stepMs, paused }, index) {
+  return length(paused, start[index], start[index] + stepMs) >= stepMs;
+}
+
+/**
  * All of it in a sentence; empty where all was counted.
  * @param {Steps} data
  */
