@@ -43,6 +43,9 @@ _CLIENT = "http://127.0.0.1/"
 _COMPLAINT = re.compile(r"^\S+ \S+ (WARNING|ERROR|CRITICAL) \([^)]*\) \[([^]]+)\] (.*)")
 _NOT_OURS = ("Skipping pip", "zlib_ng", "libturbojpeg", "google_translate", "go2rtc", "radio_browser", " met")
 """What Home Assistant says at its start about its own surroundings."""
+_RECORD = re.compile(r"^(?=\S+ \S+ [A-Z]+ \()", re.MULTILINE)
+_LACKS = "ModuleNotFoundError: No module named"
+"""Ends the record of an integration that Home Assistant sets up of its own accord without its packages."""
 
 
 class HomeAssistantError(Exception):
@@ -177,12 +180,15 @@ class HomeAssistant:
 
     def complaints(self) -> list[str]:
         """Warnings and errors in its log since it was set up that are not about its own surroundings."""
-        lines = self.log.read_bytes()[self._set_up :].decode(errors="replace").splitlines()
-        found = [_COMPLAINT.match(line) for line in lines]
+        text = self.log.read_bytes()[self._set_up :].decode(errors="replace")
+        found = [(_COMPLAINT.match(record), record) for record in _RECORD.split(text)]
         return [
             f"{one[1]} {one[2]}: {one[3]}"
-            for one in found
-            if one and one[2] != "triggered" and not any(word in one[0] for word in _NOT_OURS)
+            for one, record in found
+            if one
+            and one[2] != "triggered"
+            and not any(word in one[0] for word in _NOT_OURS)
+            and _LACKS not in record
         ]
 
     def _onboard(self) -> None:
