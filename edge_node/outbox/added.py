@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,8 @@ MAX_ADDED = 20_000
 
 def numbered(event: Event, boot: str, number: int) -> Event:
     """The event with its boot, its number in the boot, and the id made of both."""
-    return dataclasses.replace(event, event_id=f"{event.node}-{boot}-{number}", boot=boot, number=number)
+    own = {"event_id": f"{event.node}-{boot}-{number}", "boot": boot, "number": number}
+    return Event(**vars(event) | own)  # `dataclasses.replace` takes twice as long
 
 
 class Taken(NamedTuple):

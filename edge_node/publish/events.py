@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edge_node.analytics.watch import Analysed
 from edge_node.config.saved.definitions import Definitions
@@ -36,8 +36,8 @@ class Events:
         self._outbox, self._composer, self._best = outbox, composer, best
         self._days, self._alerting = days, alerting
 
-    def report(self, item: Analysed) -> None:
-        """Give the outbox a frame's events, the counters of the day that they change, and alerts."""
+    def report(self, item: Analysed) -> list[Event]:
+        """Give the outbox a frame's events, and the counters of the day that they change; return them."""
         camera, at_us = item.frame.camera, item.frame.captured_ns // 1000
         events = [
             self._composer.event(happening, item, self._best.send(happening, camera))
@@ -46,8 +46,14 @@ class Events:
         rows = self._days.get(camera, NO_DAYS).count(events, at_us)
         if events or rows:
             self._outbox.add_all(events, rows)
+        return events
+
+    def judge(self, item: Analysed, events: Sequence[Event]) -> None:
+        """Give the rules a frame's events, and then the definitions that are new with it."""
         if self._alerting is not None:
             self._alerting.frame(item, events)
+            if item.definitions is not None:
+                self._alerting.look_again(item.frame.camera)
 
     def define(self, item: Analysed, definitions: Definitions) -> None:
         """Have the counters of the day begin anew where this frame's definitions are new."""

@@ -34,7 +34,7 @@ from edge_node.rules.alerts import Alerts
 from shared.channel import Closed
 from shared.mqtt.client import Client
 from shared.wire import messages, topics
-from shared.wire.messages import StageMetrics
+from shared.wire.messages import Event, StageMetrics
 from shared.wire.picture_names import NAME_BYTES, properties, with_name
 from shared.wire.stopwatch import Stopwatch
 
@@ -155,46 +155,49 @@ class Publisher:
         The detections of all go first, because subscribers wait for them, and at once, because a sender that
         is woken for each would take the interpreter from this thread as often.
         """
-        queued: list[tuple[Outgoing, str]] = []
-        composed_s = []
         start = time.perf_counter()
-        for item in items:
-            self.state.manifest.origin(item.frame)
-            pace = self._cameras[item.frame.camera].detections  # read once: another thread may replace it
-            if pace is None or pace.ready(item.now_s):
-                queued.append(self._outgoing(topics.DETECTIONS, item.frame, self._composer.detections(item)))
-            start, began = time.perf_counter(), start
-            composed_s.append(start - began)
+        queued = [found for item in items if (found := self._compose(item)) is not None]
+        composed_s = time.perf_counter() - start
         self._sending.put_all(queued)
-        for item, seconds in zip(items, composed_s, strict=True):
-            start = time.perf_counter()
-            self._hand_on(item)
-            milliseconds = (time.perf_counter() - start + seconds) * 1e3
+        start = time.perf_counter()
+        happened = [self._hand_on(item) for item in items]
+        # The rules of all cameras follow each other: what they use is in the processor's caches then.
+        for item, events in zip(items, happened, strict=True):
+            self.events.judge(item, events)
+        milliseconds = (composed_s + time.perf_counter() - start) / max(1, len(items)) * 1e3
+        for item in items:
             self.stopwatch.add_all(item.timings_ms | {"message": milliseconds})
             self.thumbnails.offer(item.frame, item.now_s)
             self._also(item)
 
-    def _hand_on(self, item: Analysed) -> None:
-        """Give all but detections and pictures of a frame to whoever sends it."""
+    def _compose(self, item: Analysed) -> tuple[Outgoing, str] | None:
+        """A frame's detections, and their lane of the channel; None where the rate leaves them out."""
+        self.state.manifest.origin(item.frame)
+        pace = self._cameras[item.frame.camera].detections  # read once: another thread may replace it
+        if pace is not None and not pace.ready(item.now_s):
+            return None
+        return self._outgoing(topics.DETECTIONS, item.frame, self._composer.detections(item))
+
+    def _hand_on(self, item: Analysed) -> list[Event]:
+        """Give all but detections and pictures of a frame to whoever sends it; return its events."""
         frame, camera = item.frame, self._cameras[item.frame.camera]
         self._best.update(frame, item.tracks)
         if item.definitions is not None:
             self.events.define(item, item.definitions)
-        self.events.report(item)
+        events = self.events.report(item)
         self._finished.update(item)
         camera.last = item
         if item.definitions is not None:
             self.state.define(frame.camera, item.definitions)
-            if self.alerting is not None:
-                self.alerting.look_again(frame.camera)
         if item.suspects is not None:
             self.state.suspects(frame.camera, item.suspects)
         self.state.analysed(item)
+        return events
 
     def conclude(self, item: Analysed) -> None:
         """Publish what became certain after a camera's last frame; the frame itself was published before."""
         camera = self._cameras[item.frame.camera]
-        self.events.report(item)
+        self.events.judge(item, self.events.report(item))
         self._finished.conclude(item)
         camera.last = item
         self.state.analysed(item)

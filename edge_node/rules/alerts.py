@@ -112,7 +112,10 @@ class Alerts:
 
     def set_times(self, timetable: Timetable | None, mode: str | None, mode_since_us: int = 0) -> None:
         """Use another calendar or mode from now on."""
-        times = Times(timetable=timetable, mode=mode, mode_since_us=mode_since_us)
+        times, now_us = Times(timetable=timetable, mode=mode, mode_since_us=mode_since_us), self._wall_us()
+        if timetable is not None:  # it may search for long: here, not in the thread that tracks
+            for schedule in {rule.schedule for rule in self._rules.values() if rule.schedule}:
+                timetable.schedule_start(schedule, now_us, mode)
         for one in self._cameras.values():
             with one.lock:
                 one.engine.change_times(times, self._moment(one))

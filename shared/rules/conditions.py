@@ -16,8 +16,6 @@ from shared.wire.messages import Event, Problem
 
 CONFIRM_US = 120_000_000
 """How long after a restart a condition may take to be met again, so that it is the one told of before."""
-UNSEEN = ("problem", "offline")
-"""Triggers whose time goes on while a camera gives no frames."""
 
 
 class Conditions:
@@ -43,7 +41,8 @@ class Conditions:
     @property
     def next(self) -> float:
         """When the next condition has lasted for long enough; infinity: none does."""
-        return min(self._seen.next, self._unseen.next)
+        seen, unseen = self._seen.next, self._unseen.next
+        return seen if seen < unseen else unseen
 
     def start(self, at_us: int) -> None:
         """Note that the watch begins now: what an earlier run has told of is waited for from now on."""
@@ -66,8 +65,9 @@ class Conditions:
         if rule.restored and key in rule.restored and self.confirming(at_us):
             rule.told.add(key)
             self._told_before(rule, key, at_us)
-        elif rule.definition.schedule is None:  # its cool-down is looked at when the moment has come
-            self._due(rule).set((rule, key), max(at_us, rule.since_us) + rule.for_us)
+        elif rule.definition.schedule is None:
+            ready = max(at_us, rule.since_us) + rule.for_us
+            self._due(rule).set((rule, key), rule.free_at(ready, _track(rule, key), at_us))
         else:
             self.arm(rule, key, at_us)
 
@@ -159,7 +159,7 @@ class Conditions:
 
     def happened(self, rule: Rule, event: Event) -> None:
         """Have a rule about events look at one that it looks for."""
-        at_us, counts = event.occurred_us, rule.when.trigger == "count"
+        at_us, counts = event.occurred_us, rule.counts
         if not counts and rule.free_at(at_us, event.track_id, at_us) > at_us:
             return
         span = self._holding.at(rule.definition.schedule, at_us)
@@ -185,7 +185,7 @@ class Conditions:
         self.changes += 1
 
     def _due(self, rule: Rule) -> Due[tuple[Rule, Key]]:
-        return self._unseen if rule.when.trigger in UNSEEN else self._seen
+        return self._unseen if rule.unseen else self._seen
 
     def _ready(self, rule: Rule, key: Key, span: Span, now_us: int) -> int:
         """When a condition has lasted for long enough, in a span in which the rule holds."""

@@ -21,7 +21,7 @@ class Due(Generic[K]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, K]] = []
-        self._at: dict[K, tuple[float, int]] = {}
+        self._at: dict[K, tuple[float, int, K]] = {}
         self._serial = 0
         self.next = math.inf
 
@@ -31,12 +31,15 @@ class Due(Generic[K]):
     def set(self, key: K, at: float) -> None:
         """Have a key come at a moment, instead of its moment until now."""
         self._serial += 1
-        self._at[key] = at, self._serial
-        heapq.heappush(self._heap, (at, self._serial, key))
+        before, entry = self._at.get(key), (at, self._serial, key)
+        self._at[key] = entry
+        heapq.heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._at) + _IDLE:
-            self._heap = [(when, serial, one) for one, (when, serial) in self._at.items()]
-            heapq.heapify(self._heap)
-        self._settle()
+            self._build()
+        if before is not None:
+            self._settle()
+        elif at < self.next:
+            self.next = at
 
     def get(self, key: K) -> float:
         """The moment of a key; infinity if it has none."""
@@ -58,13 +61,17 @@ class Due(Generic[K]):
 
     def shift(self, by: float) -> None:
         """Move every moment."""
-        self._at = {key: (at + by, serial) for key, (at, serial) in self._at.items()}
-        self._heap = [(at, serial, key) for key, (at, serial) in self._at.items()]
-        heapq.heapify(self._heap)
+        self._at = {key: (at + by, serial, key) for key, (at, serial, _) in self._at.items()}
+        self._build()
         self._settle()
+
+    def _build(self) -> None:
+        """Leave out the moments that were called off."""
+        self._heap = list(self._at.values())
+        heapq.heapify(self._heap)
 
     def _settle(self) -> None:
         heap = self._heap
-        while heap and self._at.get(heap[0][2], (0.0, 0))[1] != heap[0][1]:
+        while heap and self._at.get(heap[0][2]) is not heap[0]:
             heapq.heappop(heap)
         self.next = heap[0][0] if heap else math.inf

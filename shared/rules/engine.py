@@ -17,14 +17,12 @@ from collections.abc import Collection, Mapping
 from shared.rules.conditions import Conditions
 from shared.rules.holding import Holding
 from shared.rules.inside import Inside
+from shared.rules.places import Places
 from shared.rules.rule import ITSELF, Key, Rule
 from shared.rules.saying import Saying
 from shared.rules.scene import Firing, Scene, Times
 from shared.rules.state import State
 from shared.wire.messages import Event, RuleDefinition
-
-_KINDS = 4096
-"""Kinds of events and places for which the rules are looked up once."""
 
 
 class Engine:
@@ -55,11 +53,11 @@ class Engine:
         self._problems: dict[str, Event] = {}
         self._paused: frozenset[str] = frozenset()
         self._now_us: int | None = None
-        self._looked_up: dict[tuple[str, str | None], tuple[Rule, ...]] = {}
         states = saved.rules if saved else {}
         self._rules = {
             name: Rule(name, rule, saved=states.get(name)) for name, rule in self._mine(rules).items()
         }
+        self._places = Places(self._rules.values())
         self.deadline = -math.inf
         self.looks_at_levels = self._any_level()
 
@@ -82,7 +80,7 @@ class Engine:
         at_us = event.occurred_us
         self._note(at_us)
         kind, zone, track = event.type, event.zone, event.track_id
-        if at_us >= self._conditions.next:  # what was due before comes before
+        if at_us >= self.deadline:  # what was due before comes before
             self._conditions.advance(at_us, seen=event.problem is None)
         if kind == "zone_entered" and zone is not None and track is not None:
             self._enter(zone, track, event)
@@ -95,8 +93,8 @@ class Engine:
             self._suffer(event.problem, at_us, event)
         elif kind == "problem_ended" and event.problem is not None:
             self._problems.pop(event.problem, None)
-            self._end_each("problem", None, (event.problem, 0), at_us)
-        for rule in self._about(kind, zone):
+            self._end_all((event.problem, 0), at_us)
+        for rule in self._places[zone].moments.get(kind, ()):
             if rule.quiet_from_us <= at_us < rule.quiet_until_us:
                 continue  # most events of most rules end here
             if rule.wants_event(event):
@@ -124,14 +122,14 @@ class Engine:
     def offline(self, at_us: int) -> list[Firing]:
         """Note that the node is offline since a moment."""
         self._note(at_us)
-        for rule in self._about("offline", None):
+        for rule in self._rules.values():  # a scene without a camera has no others
             self._conditions.begin(rule, ITSELF, at_us, None)
         return self._taken()
 
     def online(self, at_us: int) -> list[Firing]:
         """Note that the node is back since a moment."""
         self._note(at_us)
-        self._end_each("offline", None, ITSELF, at_us)
+        self._end_all(ITSELF, at_us)
         return self._taken()
 
     def resume(self, at_us: int) -> None:
@@ -178,13 +176,13 @@ class Engine:
         self._scene, self._conditions.saying = scene, Saying(scene, self._holding)
         self._inside.keep(scene.zones)
         before, self._rules = self._rules, {}
-        self._looked_up.clear()
         for name, definition in self._mine(rules).items():
             old = before.get(name)
             if old is not None and old.redefined(definition):
                 self._rules[name] = before.pop(name)
             else:
                 self._rules[name] = Rule(name, definition, at_us)
+        self._places = Places(self._rules.values())
         for gone in before.values():
             self._conditions.call_off(gone)
         for rule in self._rules.values():
@@ -226,47 +224,41 @@ class Engine:
             self._now_us = at_us
             self._conditions.start(at_us)
             self._take_in(at_us)
-        self._now_us = max(at_us, self._now_us)
+        elif at_us > self._now_us:
+            self._now_us = at_us
 
     def _take_in(self, at_us: int) -> None:
         """Have the rules look at what is so already."""
         for zone in self._scene.zones:
             self._level(zone, at_us)
         for key, event in self._inside.stays():
-            for rule in self._about("stay", key[0]):
+            for rule in self._places[key[0]].stays:
                 if rule.wants_class(event.label):
                     self._conditions.begin(rule, key, min(event.occurred_us, at_us), event)
         for problem, event in self._problems.items():
             self._suffer(problem, min(event.occurred_us, at_us), event)
 
     def _suffer(self, problem: str, at_us: int, event: Event) -> None:
-        for rule in self._about("problem", None):
-            if not rule.when.problems or problem in rule.when.problems:
+        for rule in self._rules.values():
+            if rule.when.trigger == "problem" and problem in (rule.when.problems or (problem,)):
                 self._conditions.begin(rule, (problem, 0), at_us, event)
-
-    def _about(self, kind: str, zone: str | None) -> tuple[Rule, ...]:
-        """The rules that look at a kind of event, at stays or at occupancies in a place."""
-        found = self._looked_up.get((kind, zone))
-        if found is None:
-            found = tuple(rule for rule in self._rules.values() if rule.wants(kind, zone))
-            if len(self._looked_up) >= _KINDS:
-                self._looked_up.clear()
-            self._looked_up[kind, zone] = found
-        return found
 
     def _enter(self, zone: str, track: int, event: Event) -> None:
         at_us = event.occurred_us
         forgotten = self._inside.enter(zone, track, event)
         if forgotten is not None:
-            self._end_each("stay", forgotten[0], forgotten, at_us)
-        for rule in self._about("stay", zone):
+            for rule in self._places[forgotten[0]].stays:
+                self._conditions.end(rule, forgotten, at_us)
+        for rule in self._places[zone].stays:
             if rule.wants_class(event.label):
                 self._conditions.begin(rule, (zone, track), at_us, event)
         self._level(zone, at_us)
 
     def _leave(self, zone: str, track: int, at_us: int) -> None:
         self._inside.leave(zone, track)
-        self._end_each("stay", zone, (zone, track), at_us)
+        key = zone, track
+        for rule in self._places[zone].stays:
+            self._conditions.end(rule, key, at_us)
         self._level(zone, at_us)
 
     def _follow(self, zone: str | None, old: int, new: int) -> None:
@@ -275,16 +267,16 @@ class Engine:
             rule.follow(old, new)
         if zone is not None:
             self._inside.follow(zone, old, new)
-            for rule in self._about("stay", zone):
+            for rule in self._places[zone].stays:
                 self._conditions.follow(rule, zone, old, new)
 
     def _level(self, zone: str, at_us: int) -> None:
         """Look at a zone's occupancy, which may have changed."""
-        rules = self._about("occupancy", zone)
-        if not rules:
+        place = self._places[zone]
+        if not place.levels:
             return
-        key, total, paused = (zone, 0), self._inside.totals[zone], zone in self._paused
-        for rule in rules:
+        key, total, paused = place.level, self._inside.totals[zone], zone in self._paused
+        for rule in place.levels:
             count = self._count(rule, zone) if rule.classes else total
             if (rule.low <= count <= rule.high and not paused) == (key in rule.begun):
                 continue
@@ -293,9 +285,11 @@ class Engine:
             else:
                 self._conditions.begin(rule, key, at_us, None)
 
-    def _end_each(self, kind: str, zone: str | None, key: Key, at_us: int) -> None:
-        for rule in self._about(kind, zone):
-            self._conditions.end(rule, key, at_us)
+    def _end_all(self, key: Key, at_us: int) -> None:
+        """Note that a problem, or being offline, is over."""
+        for rule in self._rules.values():
+            if rule.unseen:
+                self._conditions.end(rule, key, at_us)
 
     def _count(self, rule: Rule, zone: str) -> int:
         inside = self._inside

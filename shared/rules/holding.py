@@ -39,6 +39,7 @@ class Holding:
         self._times = times
         self._known: dict[str, tuple[int, int, Span]] = {}
         self._set_active: dict[str, int] = {}
+        self._day = (0, 0)  # the last one that was asked for
 
     def change(self, times: Times, schedules: Iterable[str], at_us: int) -> None:
         """Use another calendar or mode from a moment on.
@@ -58,6 +59,7 @@ class Holding:
                 self._set_active[schedule] = self.at(schedule, at_us).since_us
         self._times = times
         self._known.clear()
+        self._day = (0, 0)
 
     def shift(self, by_us: int) -> None:
         """Move what it remembers, because the clock was set."""
@@ -81,7 +83,10 @@ class Holding:
         """When the counters of the day began."""
         if self._times.timetable is None:
             return at_us - at_us % DAY_US
-        return self._times.timetable.day_start(at_us)
+        if not self._day[0] <= at_us < self._day[1]:
+            timetable = self._times.timetable
+            self._day = timetable.day_start(at_us), timetable.next_day_start(at_us)
+        return self._day[0]
 
     def local_time(self, at_us: int) -> str:
         """The time of day on the node's wall clock, as HH:MM."""

@@ -29,9 +29,13 @@ class Inside:
 
     def enter(self, zone: str, track: int, event: Event) -> Key | None:
         """Begin a stay; return the stay that was forgotten for it."""
-        self.leave(zone, track)
-        self._stays[zone, track] = event
-        self._labels.setdefault(zone, Counter())[event.label] += 1
+        key = zone, track
+        if key in self._stays:
+            self.leave(zone, track)
+        self._stays[key] = event
+        if zone not in self._labels:
+            self._labels[zone] = Counter()
+        self._labels[zone][event.label] += 1
         self.totals[zone] += 1
         if len(self._stays) <= STAYS:
             return None

@@ -51,6 +51,9 @@ class Rule:
         high: The most; below 0 where none do.
         quiet_from_us: Of a rule about events: from when on its cool-down lets nothing pass.
         quiet_until_us: Until before when.
+        counts: Whether it counts events.
+        of_moments: Whether it is about events, counted or not, and not about what lasts.
+        unseen: Whether its time goes on while a camera gives no frames.
         classes: Its classes; empty: all.
         window: When the last events happened that it counts.
         objects: When it fired last, by track.
@@ -69,8 +72,10 @@ class Rule:
         nothing = when.at_least is None and when.at_most is None
         self.low = when.at_least or 0
         self.high: float = -1 if nothing else math.inf if when.at_most is None else when.at_most
-        counts_nothing = when.trigger == "count" and not (when.at_least is not None and when.within_s)
-        self._events = frozenset(() if counts_nothing else when.events)
+        self.counts = when.trigger == "count"
+        can_count = self.counts and when.at_least is not None and bool(when.within_s)
+        self.of_moments = when.trigger == "event" or can_count
+        self.unseen = when.trigger in ("problem", "offline")
         self._zones = frozenset(when.zones)
         self.classes = frozenset(when.classes)
         self._any_event = not (self.classes or when.direction is not None or when.dwell_s is not None)
@@ -82,7 +87,7 @@ class Rule:
         self.restored: set[Key] = {(one, 0) for one in known.told} if known else set()
         self.begun: dict[Key, Begun] = {}
         self.told: set[Key] = set()
-        if when.trigger == "count":  # its window says whether there have been fewer since
+        if self.counts:  # its window says whether there have been fewer since
             self.told, self.restored = self.restored, set()
         self.window: deque[int] = deque(known.window if known else (), maxlen=min(self.least, WINDOW))
         self.objects: OrderedDict[int, int] = OrderedDict()
@@ -99,13 +104,9 @@ class Rule:
         self._be_quiet()
         return True
 
-    def wants(self, kind: str, zone: str | None) -> bool:
-        """Whether it looks at events of a type, or at stays or occupancies, in a zone or at a line."""
-        if self._zones and zone not in self._zones:
-            return False
-        if self.when.trigger in ("event", "count"):
-            return kind in self._events
-        return kind == self.when.trigger
+    def looks_at(self, zone: str | None) -> bool:
+        """Whether it looks at a zone or line; None: at what happens at neither."""
+        return not self._zones or zone in self._zones
 
     def wants_class(self, label: str | None) -> bool:
         """Whether it looks at objects of a class."""

@@ -48,17 +48,18 @@ class Saying:
         value = count if when.trigger in ("occupancy", "count") else lasted_s
         if when.trigger == "event" and value is None:
             value = count
-        fields = self._fields(name, rule, at_us, cause, zone, problem, lasted_s, count)
-        if rule.text is None:
-            template = sentence(when, cause.type if cause else None, problem)
-            text = capital(fill(template, fields | {"label": fields["label"] or "something"}))
-        else:
-            text = fill(rule.text, fields)
+        own = rule.text is not None
+        template = rule.text or ("" if own else sentence(when, cause.type if cause else None, problem))
+        time = self._holding.local_time(at_us) if "{time}" in template else None
+        fields = self._fields(name, rule, time, cause, zone, problem, lasted_s, count)
+        if not own:
+            fields["label"] = fields["label"] or "something"
+        text = fill(template, fields)
         alert = Alert(
             rule=name,
             name=rule.name,
             severity=rule.severity,
-            text=text,
+            text=text if own else capital(text),
             trigger=when.trigger,
             value=None if value is None else float(value),
             problem=problem,
@@ -80,7 +81,7 @@ class Saying:
         self,
         name: str,
         rule: RuleDefinition,
-        at_us: int,
+        time: str | None,
         cause: Event | None,
         zone: str | None,
         problem: Problem | None,
@@ -99,5 +100,5 @@ class Saying:
             "dwell_s": None if lasted_s is None else number(lasted_s),
             "count": None if count is None else str(count),
             "problem": problem and problem.replace("_", " "),
-            "time": self._holding.local_time(at_us),
+            "time": time,
         }

@@ -24,6 +24,9 @@ class Timetable(Protocol):
     def day_start(self, at_us: int) -> int:
         """When the counters of the day began."""
 
+    def next_day_start(self, at_us: int) -> int:
+        """When they begin anew."""
+
     def local_time(self, at_us: int) -> str:
         """The time of day on the node's wall clock, as HH:MM."""
 

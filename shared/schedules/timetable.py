@@ -30,6 +30,18 @@ class _Stretch:
     changes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """When the span began in which a schedule is active, from `since` until before `until`.
+
+    `start` is None if it began more than a year ago.
+    """
+
+    since: int
+    until: int
+    start: int | None
+
+
 class Timetable:
     """Answers when the schedules of a calendar are active. Any thread may ask.
 
@@ -56,6 +68,7 @@ class Timetable:
         self._modes = {name: frozenset(one.modes) for name, one in calendar.schedules.items()}
         self._day_starts = sorted(moment(one).minutes for one in calendar.day_starts)
         self._known: dict[str, _Stretch] = {}
+        self._begun: dict[str, _Begun] = {}
         # Neighbouring searches look at the same days.
         self._on = lru_cache(maxsize=256)(self._intervals)
 
@@ -99,9 +112,11 @@ class Timetable:
         """
         if schedule is None or schedule not in self._weeks or not self.active(schedule, at_us, mode):
             return None
-        week = self._weeks[schedule]
-        found = None if week.always else self._start_of(week, at_us)
-        return None if found is None or found < at_us - (HORIZON_DAYS - 1) * DAY_US else found
+        known = self._begun.get(schedule)
+        if known is None or not known.since <= at_us < known.until:
+            known = self._begun[schedule] = self._begin_of(schedule, at_us)
+        start = known.start
+        return None if start is None or start < at_us - (HORIZON_DAYS - 1) * DAY_US else start
 
     def day_start(self, at_us: int) -> int:
         """When the counters of the day began at zero, as `day_starts` says: at `at_us` or before."""
@@ -155,6 +170,11 @@ class Timetable:
             waiting = sorted([*(one for one in waiting if one[1] > until), *self._on(week, day)])
             day += 1
         return None
+
+    def _begin_of(self, schedule: str, at_us: int) -> _Begun:
+        week, until = self._weeks[schedule], self._stretch(schedule, at_us).until
+        start = None if week.always else self._start_of(week, at_us)
+        return _Begun(at_us if start is None else start, until, start)
 
     def _start_of(self, week: Week, at_us: int) -> int | None:
         """When the parts began that lead to now without a gap; None: not within a year."""

@@ -40,6 +40,9 @@ class Hours:
     def day_start(self, at_us: int) -> int:
         return at_us - at_us % 86_400_000_000
 
+    def next_day_start(self, at_us: int) -> int:
+        return self.day_start(at_us) + 86_400_000_000
+
     def local_time(self, at_us: int) -> str:
         return f"{int(at_us / 3.6e9) % 24:02}:{int(at_us / 6e7) % 60:02}"
 
@@ -242,6 +245,15 @@ def test_without_frames_only_problems_go_on() -> None:
     engine = Engine({"stay": STAY, "blind": BLIND, "empty": EMPTY}, SCENE)
     play(engine, [enters(0), event("problem_started", 1, problem="covered")])
     assert [one.rule for one in engine.advance(us(200), seen=False)] == ["blind"]
+
+
+def test_zones_of_a_rule_about_a_problem_have_no_effect() -> None:  # as its warning says
+    engine = Engine({"blind": replace(BLIND, when=replace(BLIND.when, zones=("till",)))}, SCENE)
+    assert times(play(engine, [event("problem_started", 1, problem="covered"), 100.0])) == [6]
+    away = rule("offline", for_s=60, zones=("till",))
+    node = Engine({"away": away}, Scene(node="shop"))
+    assert node.offline(us(0)) == []
+    assert times(node.advance(us(100))) == [60]
 
 
 def test_time_without_frames_does_not_count_for_an_empty_zone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -174,6 +175,24 @@ def test_a_schedule_holds_in_its_modes_only_and_one_that_is_unknown_always() -> 
     assert not times.active("s", noon, None)
     assert times.active("other", noon, None) and times.active(None, noon, None)
     assert times.next_change("other", noon, None) is None
+
+
+def test_it_answers_the_same_after_other_questions_and_when_the_clock_is_set_back() -> None:
+    dice = random.Random(4)
+    spans = span("22:00", "06:00"), span("08:00", "20:00", "mon"), whole("sat"), whole("sun")
+    asked = timetable("Europe/Berlin", *spans)
+    begin = us("2027-10-20T00:00")
+    for _ in range(200):
+        at_us = begin + dice.randrange(14 * 24 * 60) * 60_000_000
+        found, fresh = (
+            (
+                one.active("s", at_us, None),
+                one.next_change("s", at_us, None),
+                one.schedule_start("s", at_us, None),
+            )
+            for one in (asked, timetable("Europe/Berlin", *spans))
+        )
+        assert found == fresh, shown(at_us)
 
 
 def test_what_never_changes_has_no_next_change_and_no_begin() -> None:

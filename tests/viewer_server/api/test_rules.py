@@ -232,6 +232,9 @@ class Began:
     def day_start(self, at_us: int) -> int:  # noqa: ARG002
         return self.at_us
 
+    def next_day_start(self, at_us: int) -> int:
+        return self.at_us + at_us + 1
+
     def local_time(self, at_us: int) -> str:
         return str(at_us)
 
