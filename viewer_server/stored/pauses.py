@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from shared import limits
 from viewer_server.stored.nodes.ledger import Ledger
 from viewer_server.stored.reading import Reader
 
@@ -36,6 +37,20 @@ class Pause(NamedTuple):
     reason: str
 
 
+class Said(NamedTuple):
+    """Why a zone or line counts nothing, as its numbers say.
+
+    Attributes:
+        reason: None: it counts.
+        at_us: When their frame was captured.
+        seq: The frame's number in its session; by default, one that no later frame has: nobody knows it.
+    """
+
+    reason: str | None
+    at_us: int
+    seq: int = limits.WHOLE
+
+
 class Pauses:
     """Writes the spans, in the thread that stores events and within its transactions.
 
@@ -51,17 +66,16 @@ class Pauses:
 
     def reset(self) -> None:
         """Forget what is cached: a rolled back transaction may have removed it from the table."""
-        self._now: dict[tuple[int, int], tuple[str | None, int]] = {}
+        self._now: dict[tuple[int, int], Said] = {}
 
-    def told(self, node: str, place: int, session: int, reason: str | None, at_us: int) -> None:
+    def told(self, node: str, place: int, session: int, said: Said) -> None:
         """Note why a zone or line counts nothing, if so, at the moment of a frame.
 
         Args:
             node: The place's node.
             place: Number of the zone or line.
             session: Number of the node's session.
-            reason: None: it counts.
-            at_us: When the frame was captured.
+            said: Why, and at which frame.
         """
         key = place, session
         known = self._now.get(key)
@@ -70,13 +84,14 @@ class Pauses:
             if len(self._now) >= self._max_known:
                 self._now.clear()
             self._now[key] = known
-        if known[0] == reason or at_us < known[1]:
+        # A standby broker may still retain an earlier frame's; a later frame may have an earlier time, too.
+        if known.reason == said.reason or (said.at_us < known.at_us and said.seq <= known.seq):
             return
-        if known[0] is not None:
-            self.end(place, session, known[0], at_us)
-        if reason is not None:
-            self.begin(node, place, session, reason, at_us)
-        self._now[key] = reason, at_us
+        if known.reason is not None:
+            self.end(place, session, known.reason, said.at_us)
+        if said.reason is not None:
+            self.begin(node, place, session, said.reason, said.at_us)
+        self._now[key] = said
 
     def begin(self, node: str, place: int, session: int, reason: str, at_us: int) -> None:
         """Begin a span."""
@@ -94,12 +109,12 @@ class Pauses:
             (at_us, place, session, reason),
         )
 
-    def _read(self, place: int, session: int) -> tuple[str | None, int]:
+    def _read(self, place: int, session: int) -> Said:
         row = self._db.execute(
             "SELECT reason, began_us FROM pauses WHERE place = ? AND session = ? AND ended_us IS NULL",
             (place, session),
         ).fetchone()
-        return (row[0], row[1]) if row else (None, 0)
+        return Said(*row) if row else Said(None, 0)
 
 
 def read_pauses(db: Reader, place: int, from_us: int, to_us: int) -> list[Pause]:

@@ -24,7 +24,7 @@ from shared.wire.messages import Event, ZoneState
 from viewer_server.stored.nodes.ledger import Ledger
 from viewer_server.stored.nodes.places import Places
 from viewer_server.stored.nodes.times import HOUR_US, MINUTE_US
-from viewer_server.stored.pauses import Pauses
+from viewer_server.stored.pauses import Pauses, Said
 
 ENTERED, EXITED, LOST = 1, 2, 3
 SHORTEST_S = 0.1
@@ -145,7 +145,7 @@ class Rollup:
         """Note the numbers that a node publishes, of a frame that was captured at a believed time."""
         session = self._places.session(state.node, state.session, at_us)
         place = self._places.place(state.node, state.camera, state.zone, state.kind)
-        self._pauses.told(state.node, place, session, state.paused, at_us)
+        self._pauses.told(state.node, place, session, Said(state.paused, at_us, state.seq))
         # Zeros of a camera that gives no frames say nothing about who is inside.
         if state.kind != "zone" or not state.watched:
             return

@@ -228,6 +228,22 @@ def test_a_pause_is_no_zero_and_says_why(path: Path) -> None:
     assert sum(read(database, T0, T0 + 7 * MINUTE_US, 420).paused_s) == 210
 
 
+def test_a_pause_is_there_while_a_clock_that_was_set_back_catches_up(path: Path) -> None:
+    told: list[tuple[int, PauseReason | None]] = [
+        (58, "schedule"),
+        (60, None),
+        (5, "schedule"),
+        (8, None),
+        (9, "moved"),
+    ]
+    states = (
+        dataclasses.replace(numbers("s", T0 + at * MINUTE_US, 0), seq=seq, paused=why)
+        for seq, (at, why) in enumerate(told)
+    )
+    found = read(stored(path, states=tuple(states)), T0, T0 + 10 * MINUTE_US, 600)
+    assert [(one.to_us - one.from_us) / MINUTE_US for one in found.pauses] == [3, 1]
+
+
 def test_a_pause_without_an_end_lasts_as_long_as_its_session_is_heard(path: Path) -> None:
     before = dataclasses.replace(numbers("first", T0, 0), paused="schedule")
     heard = dataclasses.replace(before, captured_us=T0 + 2 * MINUTE_US)
