@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from shared.wire.messages import now_us
@@ -210,6 +210,8 @@ class Courier:
             self.forget(members)
             return
         answer = self._way.send(parcel)
+        if answer.delivered and parcel.jpeg is None and parcel.first.picture is not None:
+            answer = replace(answer, detail=f"{answer.detail}, without its picture, which was too late")
         self._count("delivered" if answer.delivered else "failed")
         now_s, at_us = self._clock(), now_us()
         with self._changed:

@@ -26,6 +26,7 @@ from viewer_server.notify import listing
 from viewer_server.notify.alerting import Alerting
 from viewer_server.notify.courier import TESTS
 from viewer_server.notify.listing import Listed, Wanted
+from viewer_server.notify.pictures import Pictures
 from viewer_server.notify.receivers import test_parcel as parcel_of_a_test
 from viewer_server.notify.webhook import Webhook
 from viewer_server.stored.history import History
@@ -121,6 +122,18 @@ def test_an_alert_arrives_signed_with_its_picture_and_is_noted(tmp_path: Path) -
         wait_until(lambda: rig.states() == ["delivered"] * 2)
         [one] = [one for one in rig.listed() if one.alert.rule == "r"]
         assert one.has_picture
+
+
+def test_an_alert_whose_picture_does_not_come_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pictures, "SEND_S", 0.1)
+    with receiving() as receiver, running(tmp_path, hook=target(receiver.url)) as rig:
+        rig.add(alert(1, picture=True))
+        wait_until(lambda: rig.states() == ["delivered"])
+        assert receiver.got[0][1]["data"]["picture"] is None
+        [delivery] = rig.listed()[0].deliveries
+        assert delivery.detail == "answered 204 No Content, without its picture, which was too late"
 
 
 def test_what_waits_survives_a_restart_and_arrives_once_in_order_and_late(tmp_path: Path) -> None:
