@@ -19,7 +19,7 @@ from edge_node.days.book import DayBook
 from edge_node.rules.alerts import Alerts
 from edge_node.rules.desk import RuleDesk
 from shared.definitions.calendar import calendar_problems, unknown_schedules
-from shared.schedules.timetable import Timetable
+from shared.schedules.timetable import Timetable, lasting
 from shared.wire.messages import now_us
 
 
@@ -72,7 +72,8 @@ class RunningCalendar:
             if now.timetable is not known:
                 known = now.timetable
                 days.use(known.day_start)
-                rules.know_schedules(now.calendar.schedules, known.never_active(now_us()))
+                never = known.never_active(now_us())
+                rules.know_schedules(now.calendar.schedules, never, lasting(known))
 
         self.keeper.listen(tell)
 

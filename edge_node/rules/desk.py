@@ -11,7 +11,7 @@ from edge_node.rules.alerts import Alerts
 from edge_node.rules.memory import Memory
 from edge_node.rules.store import RuleStore
 from shared.errors import MessageError
-from shared.rules.problems import Places, as_warnings, problems
+from shared.rules.problems import Lasts, Places, as_warnings, problems
 from shared.wire.messages import Request, RuleDefinition
 
 _PROBLEM_BYTES = 250_000
@@ -46,6 +46,7 @@ class RuleDesk:
         self._publish, self._announce = publish, announce
         self._schedules: Collection[str] | None = None
         self._never_active: Collection[str] = ()
+        self._lasts: Lasts = lambda *_: True
         self._lock = threading.Lock()  # guards what was said, and its order
         self._said: object = None
 
@@ -89,9 +90,15 @@ class RuleDesk:
         """What is wrong with the rules."""
         return as_warnings(self._problems(self.rules))
 
-    def know_schedules(self, schedules: Collection[str], never_active: Collection[str] = ()) -> None:
-        """Note which schedules the calendar has, and which of them are never active."""
+    def know_schedules(
+        self,
+        schedules: Collection[str],
+        never_active: Collection[str] = (),
+        lasts: Lasts = lambda *_: True,
+    ) -> None:
+        """Note which schedules there are, which of them are never active, and for how long others are."""
         self._schedules, self._never_active = frozenset(schedules), frozenset(never_active)
+        self._lasts = lasts
         self.tell()
 
     def tell(self) -> None:
@@ -122,7 +129,9 @@ class RuleDesk:
         self._announce(self.rules)
 
     def _problems(self, rules: Mapping[str, RuleDefinition]) -> dict[str, tuple[str, ...]]:
-        return problems(rules, self._cameras(), self._class_names, self._schedules, self._never_active)
+        return problems(
+            rules, self._cameras(), self._class_names, self._schedules, self._never_active, self._lasts
+        )
 
 
 def _fitting(found: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

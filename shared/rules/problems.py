@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Protocol
@@ -26,12 +26,15 @@ _NEEDS = {
 """Events that a zone says only if its definition asks for them: by which key, and what they are about."""
 _NO_CLASS = frozenset(_NEEDS) - {"loitering"}
 _NEVER = "can never fire: "
+_LASTING = frozenset({"stay", "occupancy", "problem", "offline"})
+"""Triggers with a time, which begins anew with each span of the schedule."""
 _ALL = "*"
 """Stands for every zone or line; no identifier is that."""
 _KEYS = sorted({key for key, _ in _NEEDS.values()})
 _NONE = frozenset[str]()
 _Classes = frozenset[str] | None
 """The classes that a zone or line counts; None for all."""
+Lasts = Callable[[str, float], bool]
 _Told = dict[str, dict[str, _Classes]]
 """By zone or line: what it counts, by the keys that its definition has; the empty one stands for itself."""
 
@@ -104,6 +107,7 @@ def problems(
     class_names: Collection[str] | None = None,
     schedules: Collection[str] | None = None,
     never_active: Collection[str] = (),
+    lasts: Lasts = lambda *_: True,
 ) -> dict[str, tuple[str, ...]]:
     """Find rules that can never fire, or that say something that has no effect.
 
@@ -113,6 +117,7 @@ def problems(
         class_names: The model's classes; None while they are unknown.
         schedules: The schedules of the node's calendar; None while they are unknown.
         never_active: Those of them that are never active.
+        lasts: Whether a schedule is ever active for longer than so many seconds.
 
     Returns:
         Sentences by rule, each of which goes on after "rule NAME"; rules without problems are left out.
@@ -130,7 +135,7 @@ def problems(
             where = list(islice(_about_camera(rule, cameras, mine, never_active), _MOST))
         looked = rule.when.trigger in ("event", "count") and not any(one.startswith(_NEVER) for one in where)
         sentences = [
-            *_about_schedule(rule, schedules, never_active),
+            *_about_schedule(rule, schedules, never_active, lasts),
             *where,
             *_about_condition(rule),
             *(_about_events(rule, mine) if looked else ()),
@@ -147,7 +152,7 @@ def as_warnings(found: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _about_schedule(
-    rule: RuleDefinition, schedules: Collection[str] | None, never_active: Collection[str]
+    rule: RuleDefinition, schedules: Collection[str] | None, never_active: Collection[str], lasts: Lasts
 ) -> Iterator[str]:
     if rule.schedule is None:
         if rule.first_of == "schedule":
@@ -156,6 +161,8 @@ def _about_schedule(
         yield f"always holds: the calendar has no schedule {rule.schedule!r}"
     elif rule.schedule in never_active:
         yield f"{_NEVER}its schedule {rule.schedule!r} is never active"
+    elif rule.when.trigger in _LASTING and not lasts(rule.schedule, rule.when.for_s):
+        yield f"{_NEVER}its schedule {rule.schedule!r} is never active for longer than for_s"
 
 
 def _about_classes(rule: RuleDefinition, class_names: Collection[str] | None) -> Iterator[str]:

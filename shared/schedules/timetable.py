@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from shared.schedules.spans import Interval, Placing, Week, moment
 from shared.schedules.sun import Sun
 from shared.schedules.wall_clock import DAY_US, WallClock, utc_midnight, zone_called, zone_name
-from shared.wire.messages import CalendarDefinition
+from shared.wire.messages import CalendarDefinition, now_us
 
 HORIZON_DAYS = 366
 """How far a timetable looks for the next change, and for when the current span began."""
+MANY_SPANS = 32
+"""Of a schedule with more spans, nobody looks how long it is active: it would take a tenth of a second."""
 # The parts of a day lie within these bounds around its midnight in UTC: zones are up to 14 h off, offsets of
 # the sun up to 17 h, and a part ends on the next day at the latest.
 _EARLIEST_US, _LATEST_US = -2 * DAY_US, 4 * DAY_US
@@ -66,6 +69,10 @@ class Timetable:
         self._placing = Placing(self._clock, None if place is None else Sun(place, self._clock))
         self._weeks = {name: Week(one) for name, one in calendar.schedules.items()}
         self._modes = {name: frozenset(one.modes) for name, one in calendar.schedules.items()}
+        self._sizes = {
+            name: len(one.spans) + sum(1 + len(days.spans) for days in one.exceptions)
+            for name, one in calendar.schedules.items()
+        }
         self._day_starts = sorted(moment(one).minutes for one in calendar.day_starts)
         self._known: dict[str, _Stretch] = {}
         self._begun: dict[str, _Begun] = {}
@@ -102,6 +109,29 @@ class Timetable:
         """The schedules that are not active within a year, whatever the mode."""
         stretches = {name: self._stretch(name, at_us) for name in self._weeks}
         return [name for name, one in stretches.items() if not one.active and not one.changes]
+
+    def longest(self, schedule: str, at_us: int, enough_us: int) -> int:
+        """For how long a schedule is active at one go, at most, within a year; a year, if it always is.
+
+        Modes are left out: they can only make it shorter.
+
+        Args:
+            schedule: Its identifier; one that the calendar does not have is always active.
+            at_us: From when on.
+            enough_us: What is longer is long enough: the search ends there, and with schedules of very many
+                spans, before it begins.
+        """
+        week, far = self._weeks.get(schedule), at_us + HORIZON_DAYS * DAY_US
+        if week is None or week.always or self._sizes[schedule] > MANY_SPANS:
+            return far - at_us
+        since, longest = at_us, 0
+        while since < far and longest <= enough_us:
+            found = self._search(week, since)
+            if found.active:
+                begun = self._start_of(week, since) if since == at_us else since
+                longest = far if begun is None else max(longest, found.until - begun)
+            since = found.until
+        return min(longest, far - at_us)
 
     def schedule_start(self, schedule: str | None, at_us: int, mode: str | None) -> int | None:
         """When the span began in which a schedule is active.
@@ -202,6 +232,23 @@ class Timetable:
 
     def _intervals(self, week: Week, day: int) -> list[Interval]:
         return self._placing.intervals(week.on(day), day)
+
+
+def lasting(timetable: Timetable) -> Callable[[str, float], bool]:
+    """Whether a schedule is ever active for longer than so many seconds, within a year from now."""
+    known: dict[tuple[str, int], int] = {}
+
+    def lasts(schedule: str, for_s: float) -> bool:
+        at_us, for_us = now_us(), round(for_s * 1e6)
+        today = schedule, at_us // DAY_US
+        if today not in known:
+            longest = timetable.longest(schedule, at_us, for_us)
+            if longest > for_us:
+                return True
+            known[today] = longest  # now the whole year was searched
+        return known[today] > for_us
+
+    return lasts
 
 
 def _end(interval: Interval) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.errors import ConfigError
-from shared.schedules.timetable import Timetable
+from shared.schedules.timetable import HORIZON_DAYS, Timetable
+from shared.schedules.wall_clock import DAY_US
 from tests.shared.schedules.calendars import calendar, shown, timetable, us
 
 
@@ -208,6 +209,24 @@ def test_what_never_changes_has_no_next_change_and_no_begin() -> None:
         assert times.next_change("s", noon, None) is None and times.schedule_start("s", noon, None) is None
     never = timetable("UTC", exceptions=[{"first": "2027-01-01", "last": "2028-12-31"}])
     assert not never.active("s", noon, None) and never.next_change("s", noon, None) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "longest_h"),
+    [
+        ({}, 4),  # when the clock is set back
+        ({"exceptions": [{"first": "2027-12-24", "spans": [{"start": "00:00", "end": "12:00"}]}]}, 12),
+        ({"exceptions": [{"first": "2027-10-31"}]}, 3),
+        ({"modes": ["away"]}, 4),
+    ],
+)
+def test_for_how_long_a_schedule_is_active_at_most_is_known(more: dict[str, Any], longest_h: int) -> None:
+    times = timetable("Europe/Berlin", {"start": "01:00", "end": "04:00"}, **more)
+    for at in "2027-05-05T00:30", "2027-05-05T12:00":  # while it is active, and while it is not
+        assert times.longest("s", us(at), 10**15) == longest_h * 3_600_000_000
+        assert 0 < times.longest("s", us(at), 10**6) <= longest_h * 3_600_000_000
+    assert times.longest("other", us("2027-05-05T00:30"), 10**15) == HORIZON_DAYS * DAY_US
+    assert timetable("UTC").longest("s", us("2027-05-05T00:30"), 10**15) == HORIZON_DAYS * DAY_US
 
 
 @pytest.mark.parametrize(

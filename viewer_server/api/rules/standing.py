@@ -8,9 +8,9 @@ from typing import Any
 
 from shared import typed
 from shared.errors import ConfigError
-from shared.rules.problems import Places
+from shared.rules.problems import Lasts, Places
 from shared.rules.scene import Scene, Times
-from shared.schedules.timetable import Timetable
+from shared.schedules.timetable import Timetable, lasting
 from shared.wire.messages import (
     Calendar,
     LineDefinition,
@@ -110,12 +110,13 @@ def _mode(hub: Hub, node: str) -> ModeState | None:
     return None
 
 
-def never_active(known: Calendar) -> list[str]:
-    """The schedules that are not active within a year, whatever the mode."""
+def activity(known: Calendar) -> tuple[list[str], Lasts]:
+    """The schedules that are not active within a year, whatever the mode, and for how long others are."""
     try:
-        return Timetable(known).never_active(now_us())
+        timetable = Timetable(known)
     except ConfigError:  # a time zone that this machine does not know
-        return []
+        return [], lambda *_: True
+    return timetable.never_active(now_us()), lasting(timetable)
 
 
 def _names(definitions: Mapping[str, Any]) -> dict[str, str]:

@@ -82,10 +82,13 @@ def problems(hub: Hub, node: str, draft: RuleDraft) -> list[str]:
     if draft.rule.text is not None and (wrong := bad_text(draft.rule.text)) is not None:
         raise Refused(422, f"What the alert says: {wrong}")
     calendar = standing.calendar(hub, node)
-    schedules = None if calendar is None else calendar.schedules
-    never = [] if calendar is None else standing.never_active(calendar)
-    places, classes = standing.places(hub, node), standing.classes(hub, node)
-    return list(rule_problems({draft.id: draft.rule}, places, classes, schedules, never).get(draft.id, ()))
+    found = rule_problems(
+        {draft.id: draft.rule},
+        standing.places(hub, node),
+        standing.classes(hub, node),
+        *(() if calendar is None else (calendar.schedules, *standing.activity(calendar))),
+    )
+    return list(found.get(draft.id, ()))
 
 
 def _hits(hub: Hub, pictures: Database, node: str, hits: list[Hit]) -> list[dict[str, Any]]:
