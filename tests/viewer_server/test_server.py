@@ -384,10 +384,11 @@ def test_the_page_is_small_and_needs_nothing_from_elsewhere(idle_viewer: ViewerP
     files = {str(path.relative_to(static)): path.read_bytes() for path in static.rglob("*.*")}
     # The label page is there only for who asks for it; tests/viewer_server/api/test_labelling.py weighs it.
     # What is in cameras/ is loaded where there is no camera yet, paths/ where nodes tell of tracks, notices/
-    # where something is wrong, and alerts/ and schedules/ by pages of their own, which the test above weighs.
-    extra = {"label", "cameras", "paths", "notices", "alerts", "schedules"}
+    # where something is wrong, and alerts/, lists/ and schedules/ by pages of their own, which the test above
+    # weighs.
+    extra = {"label", "cameras", "paths", "notices", "alerts", "lists", "schedules"}
     shown = {name: data for name, data in files.items() if name.split("/")[0] not in extra}
-    assert len(page) + sum(map(len, shown.values())) < 292_000
+    assert len(page) + sum(map(len, shown.values())) < 289_300
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page)
     outside = re.compile(rb"""["'(]\s*(?:https?:)?//(?!www\.w3\.org/2000/svg)""")
     assert [name for name, data in (files | {"page": page.encode()}).items() if outside.search(data)] == []
