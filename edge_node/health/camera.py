@@ -36,7 +36,7 @@ CALM_S, HURRY_S, SOON_S = 1.0, 0.4, 0.2
 _FIRST = 5  # looks that make a view
 _FIRST_ALIKE = 0.5  # how like each other these must be
 _STRANGE_S = 6.0  # seconds for which another view must be seen to be where the camera looks now
-_STEADY = 0.5  # likeness of two looks between which nothing has moved
+_STEADY, _JUMPS = 0.5, 0.25  # likeness of two looks between which nothing has moved, or all has
 _SAME_VIEW = 0.4  # share of blocks that must agree for its sharpness and colours to be compared
 _MOSTLY = 0.75  # of the usual share, below which things have other colours, and not the light
 _HEALTHY = 0.6  # share of blocks that must agree for a picture to be learned from
@@ -117,8 +117,9 @@ class CameraHealth:
     @property
     def next_s(self) -> float:
         """Seconds from one look to the next."""
+        if self._hiding.changing:
+            return SOON_S
         turning = any(course.turning for course in self._courses.values()) or self._strange.turning
-        turning = turning or self._hiding.changing
         return HURRY_S if turning or self.kept is None or self._accept else CALM_S
 
     def accept(self) -> bool:
@@ -209,8 +210,9 @@ class CameraHealth:
         self._hiding.note(kept.view, seen, like)
         washed = washed_out(seen, kept.usual, like.share, like.trace, already=self._active("washed_out"))
         self._note("washed_out", washed, seen)
+        soft = blurred(seen, kept.usual, self._noise.variance, already=course.active)
         covers = self._hiding.covers(
-            kept.view, kept.usual, seen, like, active=course.active, turning=course.turning
+            kept.view, kept.usual, seen, like, soft=soft, active=course.active, turning=course.turning
         )
         gaudy = self._colours.gaudy(cells)
         if gaudy:
@@ -252,9 +254,13 @@ class CameraHealth:
     ) -> bool | None:
         """Whether another view is seen; None: something moves, so this cannot be told."""
         shows = seen.spread >= CLEAR * kept.usual.spread and not kept.usual.darker(seen)
-        if not shows or moved is not None or not gone(kept.view, like) or in_place(like) or self._hiding.came:
+        hiding = self._hiding
+        if not shows or moved is not None or not gone(kept.view, like) or in_place(like):
             return False
-        return True if last is not None and steady(last, seen) >= _STEADY else None
+        if hiding.came or hiding.sways:
+            return False
+        still = 0.0 if last is None else steady(last, seen)
+        return True if still >= _STEADY else None if still >= _JUMPS else False
 
     def _blur(self, kept: Kept, seen: Glance, like: Likeness) -> bool:
         already = self._active("out_of_focus")

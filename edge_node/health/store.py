@@ -65,6 +65,7 @@ class _File:
         view: The view, a JPEG in base64.
         lately: How it looked when this was written.
         usual: As `Usual` lists it.
+        clear_us: See `Usual`.
     """
 
     source: str
@@ -73,6 +74,7 @@ class _File:
     view: _Picture
     lately: _Picture
     usual: tuple[_Number, _Number, _Number, _Number, _Number, tuple[_Number, _Number]]
+    clear_us: Micros = 0
 
 
 class ViewStore:
@@ -112,7 +114,8 @@ class ViewStore:
         found = self._view_file(camera).read()
         if found is None or Shows(found.source, found.drawn) != shows:
             return None
-        return Kept(View(_picture(found.view), found.at_us, _picture(found.lately)), Usual(*found.usual))
+        view = View(_picture(found.view), found.at_us, _picture(found.lately))
+        return Kept(view, Usual(*found.usual, found.clear_us))
 
     def write(self, camera: str, shows: Shows, health: CameraHealth) -> None:
         """Keep what is known of a camera; a file that cannot be written is logged."""
@@ -128,6 +131,7 @@ class ViewStore:
             view=_jpeg(kept.view.fine),
             lately=_jpeg(kept.view.fine if lately is None else lately),
             usual=(*numbers, usual.sharpness),
+            clear_us=usual.clear_us,
         )
         _write(self._view_file(camera), content, f"camera {camera}'s view is not kept")
 

@@ -10,6 +10,7 @@ _LIGHT_S = 120.0
 """Time constant with which the usual light follows."""
 _SHARPER_S, _SOFTER_S = 300.0, 21_600.0  # the same for sharpness: a lens that fogs up takes hours
 _SOFT = 0.12  # fine structure, below which a picture has none to lose; without any, it is 1 / 16
+_DAY = 50.0  # mean grey level and spread by day, or by good light
 _MOST = 0.2  # of a difference that one look may take over
 
 
@@ -24,6 +25,7 @@ class Usual:
         relief: Standard deviation of the blocks' mean grey levels.
         share: Share of the view's blocks that agree: people and shadows always hide some.
         sharpness: `sharpness` of the fine and of the coarse structure.
+        clear_us: When there was last so much light that night was far, microseconds since 1970.
     """
 
     brightness: float
@@ -32,6 +34,7 @@ class Usual:
     relief: float
     share: float
     sharpness: tuple[float, float]
+    clear_us: int = 0
 
     @classmethod
     def of(cls, seen: Glance, variance: float) -> Usual:
@@ -55,6 +58,8 @@ class Usual:
         self.relief += step * (float(seen.means.std()) - self.relief)
         self.share += step * (share - self.share)
         if not self.darker(seen):
+            if seen.brightness >= _DAY and seen.spread >= _DAY:
+                self.clear_us = seen.at_us
             fine, coarse = (
                 was + min(dt / (_SHARPER_S if now > was else _SOFTER_S), _MOST) * (now - was)
                 for was, now in zip(self.sharpness, sharpness(seen, variance), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.wire.messages import Problem
 from tests.bench.health.made import broken
@@ -51,6 +51,9 @@ FAULTS: Mapping[str, Fault] = {
     "a hand, slid in within 4 s": _covered("hand", 1.0, "from the left", 4),
     "spray, within 8 s": _covered("spray", 1.0, "blob", 8),
     "mud over 90 %": _covered("mud", 0.9),
+    "tape over 70 %, slid on": replace(_covered("tape", 0.7, "from the left"), every=True),
+    "tape over 90 %, slid on": replace(_covered("tape", 0.9, "from the left"), every=True),
+    "a film of paint": Fault(brighter(0.08, 55), ("covered",)),
     **{
         f"{kind} over {share:.0%}, {shape}": _covered(kind, share, shape)
         for share in (0.6, 0.7, 0.8)

@@ -75,6 +75,7 @@ SCENES: Mapping[str, Scene] = {
     "steam": Scene(over(weather.steam)),
     "sandstorm": Scene(over(weather.sandstorm)),
     "a person close, 5 to 60 s": Scene(over(things.person_close((5, 60))), every=True),
+    "held close, 5 to 60 s": Scene(over(things.held), every=True),
     "a crowd": Scene(over(things.crowd)),
     "an umbrella": Scene(over(things.umbrella)),
     "a lorry stops, 60 %": Scene(over(vehicles.lorry((10, 120), 0.6)), every=True),

@@ -100,6 +100,29 @@ def _lower_half(colour: tuple[int, int, int] | None) -> Change:
     return change
 
 
+def slid_tape(share: float, grey: int) -> Change:
+    """The same, slid over the lens within 0.3 s."""
+    return lambda image, t, random: tape(share * min((t + 0.1) / 0.3, 1), grey)(image, t, random)
+
+
+def held(wide: float) -> Change:
+    """Something plain that somebody holds up before the camera, such as a box: it sways by half a percent."""
+
+    def change(image: U8, t: float, random: np.random.Generator) -> U8:
+        x, y = _plane(image)
+        middle = 0.5 + 0.005 * math.sin(2.4 * t), 0.5 + 0.9 * max(1 - 2 * t, 0) + 0.004 * math.sin(3.1 * t)
+        far = np.maximum(np.abs(x - middle[0]) - wide / 2, np.abs(y - middle[1]) - 0.44)
+        patch = np.full(image.shape, (95, 130, 160), np.uint8)
+        return noisy(_lay(image, patch, np.clip(0.5 - far / 0.006, 0, 1).astype(np.float32)), 2, random)
+
+    return change
+
+
+def veil(grey: int, opacity: float) -> Change:
+    """A film of paint or grease, through which little of the view is to be seen."""
+    return lambda image, _, random: noisy(lit(image, 1 - opacity, opacity * grey), 2, random)
+
+
 def stopping_lorry(left: float, stops_s: float) -> Change:
     """A lorry that drives up within 2 s, and hides all but a share of the view on the left."""
 

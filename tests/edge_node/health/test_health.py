@@ -25,7 +25,18 @@ from edge_node.health.store import ViewStore
 from edge_node.pictures import U8
 from shared.wire.messages import ViewShift, ZoneDefinition
 from tests.edge_node.health.films import Film, frozen, judge, repeating, still
-from tests.edge_node.health.made_up import FAULTS, ORDINARY, Change, blurred, moved, stopping_lorry, tape
+from tests.edge_node.health.made_up import (
+    FAULTS,
+    ORDINARY,
+    Change,
+    blurred,
+    held,
+    moved,
+    slid_tape,
+    stopping_lorry,
+    tape,
+    veil,
+)
 
 LEARNT_S = 20.0
 WIDTH, HEIGHT = 480, 360
@@ -83,12 +94,15 @@ def test_a_fault_is_noticed_in_time_and_its_end_too(name: str) -> None:
     [
         (tape(0.62, 110), ["covered"]),
         (tape(0.3, 110), []),
+        (slid_tape(0.7, 110), ["covered"]),
+        (held(0.8), []),
+        (veil(60, 0.92), ["covered"]),
         (stopping_lorry(0.0, 30), []),
         (stopping_lorry(0.1, 30), []),
         (lambda image, *_: _green_half(image), ["covered", "wrong_colours"]),
     ],
 )
-def test_what_hides_a_part_is_told_from_what_stops_before_the_camera(
+def test_what_lies_on_the_lens_is_told_from_what_stands_before_the_camera(
     change: Change, problems: list[str]
 ) -> None:
     course, _ = judge(changed(change), LEARNT_S + 12, copy.deepcopy(learnt()), LEARNT_S, every=True)
@@ -204,6 +218,25 @@ def test_a_camera_that_was_moved_while_the_node_was_down_is_noticed(tmp_path: Pa
     assert (other.reference_us("yard") or 0) > 1_700_000_040_000_000
     drawn_anew = node(tmp_path, told, replace(settings, zones={"door": _zone(0.3)}))
     assert drawn_anew.reference_us("yard") is None  # the zone was drawn on the view as it is now
+
+
+@pytest.mark.parametrize(("after_s", "problems"), [(60, ["covered"]), (3600, [])])
+def test_a_black_cover_that_came_while_the_node_was_down_is_told_from_night(
+    tmp_path: Path, after_s: float, problems: list[str]
+) -> None:
+    """Night does not fall within minutes."""
+    told: list[Report] = []
+    settings = CameraSettings(source="rtsp://192.0.2.1/a")
+    show(node(tmp_path, told, settings), film(), 0, 8)
+    dark = FAULTS["a lens cap"][1]
+    random = np.random.default_rng(1)
+    show(
+        node(tmp_path, told, settings),
+        lambda seconds: dark(film()(seconds), seconds, random),
+        after_s,
+        after_s + 6,
+    )
+    assert [one.problem for report in told for one in report.started] == problems
 
 
 def test_a_problem_goes_on_over_restarts_and_ends_once(tmp_path: Path) -> None:

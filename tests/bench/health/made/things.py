@@ -106,6 +106,35 @@ def umbrella(random: Random) -> Paint:
     return paint
 
 
+def held(random: Random) -> Paint:
+    """A box, a hood, an umbrella or a head close by, plain or not, over 55 to 90 % of the view for 5 to 60 s.
+
+    It comes from a side or from below within 1.5 s, and then sways by half a percent of the width.
+    """
+    comes, cloth = Now(random, 25, (5, 60), 0), _coat(random)
+    things = random.uniform((0.55, 0, 40, 0), (0.9, 1, 200, 6), (60, 4))
+
+    def paint(image: U8, t: float) -> U8:
+        there = comes(t)
+        if there is None:
+            return image
+        share, kind, grey, phase = things[there[0] % len(things)].tolist()
+        x, y = plane(image)
+        out = 1.2 * (1 - passing(there[1], there[2], 1.5))
+        right = 0.5 + out * (kind < 0.7) + 0.006 * math.sin(2.2 * t + phase) + 0.003 * math.sin(5.7 * t)
+        down = 0.52 + out * (kind >= 0.7) + 0.005 * math.sin(2.9 * t + phase)
+        if kind < 0.5:
+            size = math.sqrt(share / math.pi)
+            far = size * (1 - np.hypot((x - right) / size, (y - down) / size))
+        else:
+            far = np.minimum(share / 1.9 - np.abs(x - right), 0.475 - np.abs(y - down))
+        shades = coloured(0.9 + 0.1 * np.sin(5 * (x - right)), 0.8 * grey, 0.9 * grey, grey)
+        texture = cloth(image, 400 - 300 * right, 300 - 225 * down)
+        return laid(image, texture if int(10 * kind) % 3 == 0 else shades, np.clip(far / 0.01, 0, 1))
+
+    return paint
+
+
 def pallets(random: Random) -> Paint:
     """A delivery: goods are piled up, over up to half of the view, and are taken away after 10 minutes."""
     goods = cloudy(random, 35)
