@@ -7,12 +7,14 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+import orjson
 
 from edge_node.config import load
 from edge_node.control.identity import holder
-from edge_node.publish.homeassistant.gone import platforms_of
+from edge_node.publish.homeassistant.gone import platforms_of, shell, with_farewell
 from shared import log as logs
 from shared.errors import BrokerError, ConfigError, DarnerError
 from shared.mqtt.address import MqttSettings
@@ -90,20 +92,24 @@ def _forget(options: argparse.Namespace) -> None:
     left = _retained(config.mqtt, node, discovery)
     if left:
         raise BrokerError(
-            f"{len(left)} of {len(found)} topics are still there, such as {left[0]}: this user may not clear "
-            "them by the broker's access control list, or somebody has published them again"
+            f"{len(left)} of {len(found)} topics are still there, such as {next(iter(left))}: this user may "
+            "not clear them by the broker's access control list, or somebody has published them again"
         )
     print(f"Cleared {len(found)} topics.")
 
 
-def _retained(settings: MqttSettings, node: str, discovery: str) -> list[str]:
-    """The topics that the broker retains of a node; devices for Home Assistant come first."""
+def _retained(settings: MqttSettings, node: str, discovery: str) -> dict[str, bytes]:
+    """The topics that the broker retains of a node; devices for Home Assistant come first.
+
+    Returns:
+        By topic, what is to be said there before it is cleared; b"": nothing.
+    """
     devices = [
         row.filter(discovery).replace("+", node, 1) for row in (topics.NODE_DISCOVERY, topics.DISCOVERY)
     ]
     state = f"{settings.prefix}/{node}/"
     mirrored = f"{node}/{topics.ONVIF_EVENT.pattern}/"
-    found: set[str] = set()
+    found: dict[str, bytes] = {}
     with connected(settings, "darner-forget", *devices, f"{state}#", f"{mirrored}#") as client:
         until = time.monotonic() + MOST_S
         while time.monotonic() < until:
@@ -113,12 +119,15 @@ def _retained(settings: MqttSettings, node: str, discovery: str) -> list[str]:
                 break
             if not (received.retain and received.payload):
                 continue
-            if received.topic.startswith((state, mirrored)) or platforms_of(received.payload) is not None:
-                found.add(received.topic)
-    return sorted(found, key=lambda path: (path.startswith(state), path))
+            path = received.topic
+            if path.startswith((state, mirrored)):
+                found[path] = b""
+            elif (before := platforms_of(received.payload)) is not None:
+                found[path] = orjson.dumps(with_farewell(shell(path, discovery), before))
+    return dict(sorted(found.items(), key=lambda one: (one[0].startswith(state), one[0])))
 
 
-def _listed(found: Sequence[str], node: str, settings: MqttSettings) -> Iterable[str]:
+def _listed(found: Mapping[str, bytes], node: str, settings: MqttSettings) -> Iterable[str]:
     """What will be cleared, in words: Home Assistant's devices, and the topics by their first levels."""
     state = f"{settings.prefix}/{node}/"
     yield f"{redact(settings.shown)} retains {len(found)} topics of node {node}:"
@@ -140,11 +149,13 @@ def _agreed() -> bool:
     return input("Clear all of it? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _clear(settings: MqttSettings, paths: Sequence[str]) -> None:
+def _clear(settings: MqttSettings, found: Mapping[str, bytes]) -> None:
+    farewells = {path: farewell for path, farewell in found.items() if farewell}
     with connected(settings, "darner-forget") as client:
-        for path in paths:
-            client.set_state(topics.INFO, path, b"")  # the row says QoS 1, as all retained state has
-        if not client.finish(MOST_S):
-            raise BrokerError(
-                f"{redact(settings.shown)} has not confirmed everything in {MOST_S:.0f} s: run this again"
-            )
+        for said in (farewells, dict.fromkeys(found, b"")):
+            for path, payload in said.items():
+                client.set_state(topics.INFO, path, payload)  # the row says QoS 1, as all retained state has
+            if not client.finish(MOST_S):
+                raise BrokerError(
+                    f"{redact(settings.shown)} has not confirmed everything in {MOST_S:.0f} s: run this again"
+                )

@@ -153,14 +153,10 @@ class HomeAssistant:
             self._due = None
             leaving, self._leaving = self._leaving, []
             for path in leaving:
-                if path in self._gone and path in self._devices:
-                    self._say(path, at_once=True)
+                self._say(path, at_once=True)
+                if self._gone.pop(path, None):
                     # Once more without it when Home Assistant has done that: it skips what comes meanwhile.
-                    self._gone.pop(path)
                     self._later(path)
-                else:
-                    self._gone.pop(path, None)
-                    self._say(path, at_once=True)
 
     def _renew(self) -> None:
         """Announce what has changed, although the configuration has not."""
@@ -235,8 +231,7 @@ class HomeAssistant:
             self._client.set_state(topics.DISCOVERY, path, b"")
 
     def _device(self, path: str) -> dict[str, Any]:
-        names = path.removeprefix(f"{self._prefix}/device/").removesuffix("/config").split("/")
-        return self._devices.get(path) or shell(".".join(["darner", *names]))
+        return self._devices.get(path) or shell(path, self._prefix)
 
     def _publish(self, path: str, payload: dict[str, Any]) -> None:
         self._said_s[path] = self._clock()

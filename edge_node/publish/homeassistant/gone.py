@@ -4,6 +4,9 @@ Home Assistant removes an entity when a message has its platform and nothing els
 announced in full since Home Assistant started. What went while it was down would stay there for ever. So the
 platforms stay in the retained message until Home Assistant starts again. Then the node announces these
 entities once more in full, and a moment later with their platforms alone.
+
+A device's topic is cleared only behind such a message: Home Assistant 2024.11.3 removes no camera whose topic
+is cleared.
 """
 
 from __future__ import annotations
@@ -41,10 +44,16 @@ def platforms(message: dict[str, Any]) -> Platforms:
     }
 
 
-def shell(identifier: str) -> dict[str, Any]:
-    """A device that the node no longer has, without its components."""
+def shell(path: str, prefix: str) -> dict[str, Any]:
+    """A device that the node no longer has, without its components.
+
+    Args:
+        path: The topic on which it was announced.
+        prefix: That of Home Assistant's topics.
+    """
+    names = path.removeprefix(f"{prefix}/device/").removesuffix("/config").split("/")
     return {
-        "device": {"identifiers": [identifier]},
+        "device": {"identifiers": [".".join(["darner", *names])]},
         "origin": {"name": ORIGIN},
         "components": {},
     }

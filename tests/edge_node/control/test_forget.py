@@ -17,7 +17,8 @@ from shared.mqtt.client import Client
 from shared.wire import messages, topics
 from tests.conftest import Mosquitto, free_port
 
-DEVICE = orjson.dumps({"origin": {"name": ORIGIN}, "components": {}})
+COUNT = {"platform": "sensor", "unique_id": "darner.old.front.objects"}
+DEVICE = orjson.dumps({"origin": {"name": ORIGIN}, "components": {"objects": COUNT}})
 OFFLINE = messages.encode(
     messages.NodeStatus(node="old", session="s", published_us=1, status="offline", version="1")
 )
@@ -110,6 +111,18 @@ def test_what_a_node_left_is_listed_and_cleared_with_its_devices(
     assert retained(left) == OTHERS.keys()
     assert run(left) == 0
     assert "retains nothing of a node 'old'" in capsys.readouterr().out
+
+
+def test_home_assistant_is_told_to_remove_a_device_before_its_topic_is_cleared(left: Mosquitto) -> None:
+    path = "ha/device/old/front/config"
+    with Client(MqttSettings(url=left.url), name="home-assistant") as home:
+        home.subscribe(path, 1)
+        assert home.received.get(30).payload == DEVICE
+        assert run(left, "--yes") == 0
+        farewell, cleared = (home.received.get(30).payload for _ in range(2))
+    assert orjson.loads(farewell)["device"] == {"identifiers": ["darner.old.front"]}
+    assert orjson.loads(farewell)["components"] == {"objects": {"platform": "sensor"}}
+    assert cleared == b""
 
 
 def test_nothing_is_cleared_before_somebody_has_agreed(

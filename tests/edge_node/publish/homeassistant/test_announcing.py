@@ -130,11 +130,13 @@ def test_devices_go_with_their_cameras_zones_and_the_setting(broker: Mosquitto) 
         assert whole(ha.now()[yard]), "it has had no time to meet them"
         now[0] += MEETS_S
         node.discovery.attend()
-        wait_until(lambda: set(ha.now()) == {box, street, foreign})
+        wait_until(lambda: not whole(ha.now()[yard]) and "zone-all-count" not in whole(ha.now()[street]))
         assert ha.now()[street]["components"]["zone-all-count"] == {"platform": "sensor"}
+        assert ha.now()[yard]["components"]["objects"] == {"platform": "sensor"}, "it is cleared too soon"
         now[0] += MEETS_S
         node.discovery.attend()
         wait_until(lambda: "zone-all-count" not in ha.now()[street]["components"])
+        wait_until(lambda: set(ha.now()) == {box, street, foreign})
 
         node.discovery.update(config(homeassistant={"enabled": False, "prefix": prefix}))
         wait_until(lambda: not whole(ha.now()[box]))
