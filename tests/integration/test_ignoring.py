@@ -152,7 +152,7 @@ def test_suspects_are_offered_dismissed_masked_and_kept(
     broker: Mosquitto, frozen: Path, tmp_path: Path
 ) -> None:
     prefix = "test-suspects/v1"
-    settings = config(broker.url, frozen, prefix, loop=True, suspects={"after_s": 2})
+    settings = config(broker.url, frozen, prefix, loop=True, suspects={"after_s": 6})
     settings["zones_file"] = str(tmp_path / "zones.json")
 
     def offered(node: Node) -> tuple[Suspect, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from shared.pictures import read_jpeg_header
@@ -30,6 +31,13 @@ def pictures(heard: Listener) -> dict[str, bytes]:
 
 def alerts(heard: Listener, rule: str) -> list[Any]:
     return [event for event in heard.of(topics.ALERT) if event.alert.rule == rule]
+
+
+def remembered(folder: Path, rule: str) -> bool:
+    """Whether a node that starts again will know that the rule has told."""
+    file = folder / "alerts-box.json"
+    states = orjson.loads(file.read_bytes())["cameras"] if file.is_file() else {}
+    return any("last_us" in one["rules"].get(rule, {}) for one in states.values())
 
 
 def test_rules_are_set_fire_and_outlive_a_crash(
@@ -72,6 +80,7 @@ def test_rules_are_set_fire_and_outlive_a_crash(
         )
         events = {one.event_id: one for one in heard.of(topics.EVENTS)}
         assert all(events[one.event_id] == one for one in (entered, crowd, first))
+        heard.listen_until(lambda: remembered(tmp_path, "first"))  # before that, a kill lets it repeat itself
         node.process.kill()
     with running(broker, tmp_path, settings, prefix) as node:
         heard = node.heard
