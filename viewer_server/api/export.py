@@ -107,8 +107,11 @@ def _lines(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    """Quote what a spreadsheet might run as a formula (OWASP, CSV injection): names come from the wire."""
-    return _START.sub(r"\1'", value) if isinstance(value, str) else value
+    """Quote what a spreadsheet might run as a formula (OWASP, CSV injection): names come from the wire.
+
+    A NUL becomes U+FFFD: `csv` of Python 3.10 can neither write nor read one.
+    """
+    return _START.sub(r"\1'", value.replace("\0", "\ufffd")) if isinstance(value, str) else value
 
 
 def _time(at_us: int) -> str:

@@ -83,6 +83,10 @@ def test_ordinary_names_stay_as_they_are(text: str) -> None:
     assert cell(text) == text
 
 
+def test_a_nul_is_replaced_because_many_readers_refuse_it() -> None:
+    assert cell("per\0son") == "per\ufffdson"
+
+
 @given(st.text(max_size=30))
 def test_no_text_begins_a_cell_with_a_sign(text: str) -> None:
     for part in cell(text).replace("\t", ";").replace("\n", ";").replace("\r", ";").split(";"):
