@@ -213,7 +213,8 @@ class Parts:
             problems = frozenset(one.problem for one in report.problems)
             self.mirror.judge(report.camera, problems if report.watched else None)
 
-        return HealthMonitor(config.cameras, self.definitions, ViewStore(views_path(config)), tell)
+        store, told = ViewStore(views_path(config)), self.outbox.problems()
+        return HealthMonitor(config.cameras, self.definitions, store, tell, told)
 
     def _define(self) -> None:
         """Read the zones and lines, and what was counted in them today."""

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -24,7 +24,7 @@ from edge_node.health.store import Shows, ViewStore, drawing
 from shared.channel import Channel, Closed
 from shared.log import Once
 from shared.service.watchdog import Look, taking
-from shared.wire.messages import CameraProblem, PauseReason, now_us
+from shared.wire.messages import CameraProblem, Event, PauseReason, now_us
 
 log = logging.getLogger("darner.health")
 
@@ -58,6 +58,7 @@ class HealthMonitor:
         definitions: Their zones, lines and masks, by camera.
         store: Keeps their views.
         tell: Called with what has changed, by this thread or the caller's of `accept`; it must not wait.
+        told: Events of problems of which an earlier run has told that they began, and not that they ended.
         clock: Monotonic seconds.
     """
 
@@ -67,12 +68,17 @@ class HealthMonitor:
         definitions: DefinitionStore,
         store: ViewStore,
         tell: Callable[[Report], None],
+        told: Iterable[Event] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._tell, self._clock = store, tell, clock
         store.tidy(cameras)
         self._cameras: dict[str, _Camera] = {}
-        lasting = store.read_problems()
+        lasting: dict[str, tuple[CameraProblem, ...]] = {}
+        for one in told:
+            if one.problem is not None:
+                problem = CameraProblem(problem=one.problem, since_us=one.occurred_us, shift=one.shift)
+                lasting[one.camera] = (*lasting.get(one.camera, ()), problem)
         for name, settings in cameras.items():
             shows, problems = (
                 Shows(describe(settings.source), drawing(definitions[name])),
@@ -269,9 +275,6 @@ class HealthMonitor:
                 watched=camera.on,
             )
         )
-        if started or ended:
-            lasting = {name: camera.said[0] for name, camera in self._cameras.items() if camera.said[0]}
-            self._store.write_problems(lasting)
 
 
 def _on(settings: CameraSettings) -> bool:

@@ -1,7 +1,7 @@
 """The views of a node's cameras on disk, so that a camera that is moved while the node is down is noticed.
 
-A file per camera holds two small grey JPEGs, about 40 KB together, and a few numbers. One more says what is
-wrong, so that a problem that has begun also ends, whatever happens to the node meanwhile.
+A file per camera holds two small grey JPEGs, about 40 KB together, and a few numbers. What is wrong with a
+camera is kept by the outbox, with the events that tell of it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import base64
 import binascii
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -29,15 +29,12 @@ from edge_node.pictures import U8
 from shared.errors import OutputError
 from shared.files import make_private
 from shared.storage.state_file import StateFile
-from shared.wire.messages import CameraProblem
 from shared.wire.messages.fields import Micros
 
 log = logging.getLogger("darner.health")
 
 _QUALITY = 92
-_PROBLEMS = "problems"  # name of a file; those of cameras end in .json
 _Picture = Annotated[str, Meta(max_length=500_000)]
-_T = TypeVar("_T")
 _Number = Annotated[float, Meta(ge=0, le=1000)]
 
 
@@ -86,12 +83,6 @@ class ViewStore:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._problems = StateFile(
-            folder and folder / _PROBLEMS,
-            dict[str, tuple[CameraProblem, ...]],
-            "nothing is known to be wrong",
-            indent=False,
-        )
 
     def tidy(self, cameras: Iterable[str]) -> None:
         """Remove the files of cameras other than these."""
@@ -133,27 +124,15 @@ class ViewStore:
             usual=(*numbers, usual.sharpness),
             clear_us=usual.clear_us,
         )
-        _write(self._view_file(camera), content, f"camera {camera}'s view is not kept")
-
-    def read_problems(self) -> dict[str, tuple[CameraProblem, ...]]:
-        """What was wrong with each camera; a file that cannot be read is renamed."""
-        return self._problems.read() or {}
-
-    def write_problems(self, problems: Mapping[str, tuple[CameraProblem, ...]]) -> None:
-        """Keep what is wrong with each camera."""
-        _write(self._problems, dict(problems), "what is wrong with the cameras is not kept")
+        try:
+            self._view_file(camera).write(content, f"camera {camera}'s view is not kept")
+        except OutputError as error:
+            log.warning("%s", error)
 
     def _view_file(self, camera: str) -> StateFile[_File]:
         path = self._folder and self._folder / f"{camera}.json"
         instead = "the camera's view is learned anew"
         return StateFile(path, _File, instead, check=_refuse_bad_pictures, indent=False)
-
-
-def _write(file: StateFile[_T], content: _T, otherwise: str) -> None:
-    try:
-        file.write(content, otherwise)
-    except OutputError as error:
-        log.warning("%s", error)
 
 
 def drawing(definitions: Definitions) -> str:

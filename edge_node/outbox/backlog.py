@@ -113,6 +113,11 @@ class Backlog:
         """Counters of the day that were held when this was opened."""
         return self._file.days
 
+    @property
+    def problems(self) -> list[bytes]:
+        """The events of problems that had begun and not ended when this was opened."""
+        return self._file.problems
+
     def write(
         self,
         events: Sequence[tuple[str, int, int, str, bytes]],

@@ -1,4 +1,8 @@
-"""The outbox's SQLite file: events, pictures of alerts, how far each archive is, and counters of the day."""
+"""The outbox's SQLite file: events, pictures of alerts, how far each archive is, and what goes with events.
+
+These are the counters of the day, and which problems of cameras have begun and not ended. Whatever happens
+to the node, they are as the events in the file say.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import orjson
 
 from edge_node.outbox import day_rows, pictures
 from edge_node.outbox.archives import Archives
@@ -27,6 +33,9 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS archives (archive TEXT PRIMARY KEY, heard_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (
     archive TEXT NOT NULL, boot TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (archive, boot)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS problems (
+    camera TEXT NOT NULL, problem TEXT NOT NULL, started BLOB NOT NULL, PRIMARY KEY (camera, problem)
 ) WITHOUT ROWID
 """
 VERSION = 1
@@ -71,6 +80,7 @@ class EventFile:
         bytes: Size of these events.
         last_id: The highest id of these events.
         days: Counters of the day that were in the file when it was opened.
+        problems: The events of problems that had begun and not ended then.
         busy: Whether a thread waits for the disk now.
     """
 
@@ -84,6 +94,7 @@ class EventFile:
         self.boot = ""
         self.count = self.bytes = self.last_id = 0
         self.days: list[DayRow] = []
+        self.problems: list[bytes] = []
 
     def __enter__(self) -> EventFile:
         self.boot = f"{int(time.time()):08x}-{secrets.token_hex(3)}"
@@ -206,6 +217,7 @@ class EventFile:
         [(self.count, self.bytes, self.last_id)] = db.execute(sql).fetchall()
         self.bytes += self.count * ROW_BYTES
         self.days = day_rows.read(db)
+        self.problems = [one for (one,) in db.execute("SELECT started FROM problems").fetchall()]
         self._pictures.load(pictures.read_index(db))
 
     def _transact(
@@ -219,6 +231,9 @@ class EventFile:
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
         db.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
+        for row in rows:
+            if b'"type":"problem_' in row.payload:
+                _note_problem(db, row)
         day_rows.write(db, days)
         pictures.write(db, unwritten, self._pictures.gone)
         if self._archives.changed:
@@ -250,3 +265,13 @@ class EventFile:
             return []
         finally:
             self.busy = False
+
+
+def _note_problem(db: sqlite3.Connection, row: Row) -> None:
+    """Keep the event of a problem that begins until the one comes that ends it."""
+    event = orjson.loads(row.payload)
+    key = row.camera, event.get("problem")
+    if event["type"] == "problem_started":
+        db.execute("INSERT OR REPLACE INTO problems VALUES (?, ?, ?)", (*key, row.payload))
+    elif event["type"] == "problem_ended":
+        db.execute("DELETE FROM problems WHERE camera = ? AND problem = ?", key)

@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 
 from edge_node.config.settings import OutboxSettings
@@ -148,6 +149,14 @@ class Outbox:
     def days(self) -> list[DayRow]:
         """Counters of the day that an earlier run has kept."""
         return self._backlog.days
+
+    def problems(self) -> list[Event]:
+        """The events of problems whose begin an earlier run has told, and not their end."""
+        found = []
+        for payload in self._backlog.problems:
+            with suppress(MessageError):  # as an older version wrote it
+                found.append(messages.decode(Event, payload))
+        return found
 
     def handle(self, received: Received) -> None:
         """Handle an acknowledgement; one that breaks the contract is logged and skipped."""

@@ -23,7 +23,7 @@ from edge_node.health.rate import Rate
 from edge_node.health.report import Report
 from edge_node.health.store import ViewStore
 from edge_node.pictures import U8
-from shared.wire.messages import ViewShift, ZoneDefinition
+from shared.wire.messages import CameraProblem, Event, ViewShift, ZoneDefinition
 from tests.edge_node.health.films import Film, frozen, judge, repeating, still
 from tests.edge_node.health.made_up import (
     FAULTS,
@@ -185,9 +185,20 @@ def test_a_rate_is_low_when_it_is_far_below_the_usual_one(fps: float, later_fps:
 
 
 def node(folder: Path, told: list[Report], settings: CameraSettings) -> HealthMonitor:
-    """A node's monitor, with one camera."""
-    cameras = {"yard": settings}
-    return HealthMonitor(cameras, DefinitionStore(None, cameras), ViewStore(folder), told.append)
+    """A node's monitor, with one camera, after the runs that have told these reports."""
+    cameras, began = {"yard": settings}, dict[str, Event]()
+    for report in told:
+        began |= {one.problem: _started(one) for one in report.started}
+        for one in report.ended:
+            del began[one.problem]
+    store = ViewStore(folder)
+    return HealthMonitor(cameras, DefinitionStore(None, cameras), store, told.append, began.values())
+
+
+def _started(one: CameraProblem) -> Event:
+    seen = {"node": "n", "session": "s", "published_us": 1, "camera": "yard", "seq": 1, "captured_us": 1}
+    own = {"type": "problem_started", "problem": one.problem, "occurred_us": one.since_us, "shift": one.shift}
+    return Event(**seen, **own, event_id="")  # type: ignore[arg-type]  # of many types
 
 
 def show(monitor: HealthMonitor, what: Film, from_s: float, until_s: float) -> None:

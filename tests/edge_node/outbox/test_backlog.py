@@ -147,6 +147,32 @@ def test_counters_of_the_day_wait_for_room_with_the_events_that_they_count(
         assert len(backlog.write([event(backlog, 1)], [kept])) == 1
 
 
+def test_a_problem_is_known_as_long_as_the_file_has_its_begin_and_not_its_end(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_file, "RETRY_S", 0.0)
+
+    def says(backlog: Backlog, number: int, what: str, problem: str) -> None:
+        backlog.write([event(backlog, number, type=f"problem_{what}", problem=problem, x="y" * 9000)])
+
+    with opened(tmp_path / "o.db") as backlog:
+        for number, problem in enumerate(["covered", "frozen", "moved"], 1):
+            says(backlog, number, "started", problem)
+        says(backlog, 4, "ended", "frozen")
+        backlog.remove_through(backlog.boot, 4)  # an archive has them
+        disk.fill()
+        says(backlog, 5, "ended", "moved")
+        says(backlog, 6, "started", "low_rate")
+        assert not is_on_disk(backlog)
+        shutil.copytree(tmp_path, tmp_path / "killed")
+        disk.make_room()
+    for folder, known in (("killed", ["covered", "moved"]), ("", ["covered", "low_rate"])):
+        with opened(tmp_path / folder / "o.db") as backlog:
+            assert [orjson.loads(one)["problem"] for one in backlog.problems] == known
+    with opened(None) as backlog:  # without a file
+        assert backlog.problems == []
+
+
 def test_a_power_cut_finds_as_many_counts_as_events(tmp_path: Path) -> None:
     with opened(tmp_path / "o.db") as backlog:
         for number in range(1, 6):
