@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_node.health.colours import Colours, colour_cells, filled
+from edge_node.health.colours import Colours, Filling, colour_cells
 from edge_node.health.course import Course
 from edge_node.health.glance import Glance
 from edge_node.health.hiding import CLEAR, Hiding, gone, in_place
@@ -42,7 +42,6 @@ _MOSTLY = 0.75  # of the usual share, below which things have other colours, and
 _HEALTHY = 0.6  # share of blocks that must agree for a picture to be learned from
 _RENEW_S = 12.0
 _FINE, _FINE_AGAIN = 0.5, 0.6  # how much of the view's fine structure must be left
-_FILLED = 0.25  # share of the rows that a decoder has filled, above which they hide something
 _ENOUGH = 8.0  # standard deviation of the blocks of a first view, or its spread
 
 
@@ -78,6 +77,7 @@ class CameraHealth:
         self.lately: U8 | None = None
         self.revision = 0
         self._noise, self._colours, self._movement = Noise(), Colours(), Movement()
+        self._filling = Filling()
         self._courses = {name: Course() for name in PROBLEMS}
         for name in ("moved", "low_rate"):  # both have waited long enough when they are told
             self._courses[name].enter_s = 0.0
@@ -86,7 +86,6 @@ class CameraHealth:
                 self._courses[one.problem].since_us = one.since_us
                 self._movement.shift = one.shift or self._movement.shift
         self._strange = Course(enter_s=_STRANGE_S, leave_s=0.0)
-        self._usual_fill: float | None = None
         self._first: list[Glance] = []
         self._hiding = Hiding()
         self._last: Glance | None = None
@@ -174,6 +173,7 @@ class CameraHealth:
         self.kept, self._first = None, []
         self._noise.forget()
         self._colours.forget()
+        self._filling.forget()
         self._movement.forget()
         self._hiding = Hiding()
         for course in self._courses.values():
@@ -197,6 +197,7 @@ class CameraHealth:
         self._first, self._accept = [], False
         self._movement.forget()
         self._colours.forget()
+        self._filling.forget()
         self._hiding = Hiding()
         for name in ("moved", "out_of_focus", "wrong_colours", "covered", "washed_out"):
             self._courses[name].end()
@@ -217,7 +218,8 @@ class CameraHealth:
         gaudy = self._colours.gaudy(cells)
         if gaudy:
             self._note("wrong_colours", True, seen)
-        self._note("covered", (covers and not washed) or gaudy or self._filled(seen), seen)
+        filled = self._filling.hides(seen.lines, noisy=self._noise.noisy)
+        self._note("covered", (covers and not washed) or gaudy or filled, seen)
 
     def _compare(
         self, kept: Kept, seen: Glance, last: Glance | None, like: Likeness, cells: F32, dt: float
@@ -268,16 +270,8 @@ class CameraHealth:
             return False
         return kept.view.fineness(seen, like) < (_FINE_AGAIN if already else _FINE)
 
-    def _filled(self, seen: Glance) -> bool:
-        """Whether a decoder has filled a part of the picture."""
-        return (
-            self._noise.noisy
-            and self._usual_fill is not None
-            and filled(seen.lines) >= self._usual_fill + _FILLED
-        )
-
     def _learn(self, kept: Kept, seen: Glance, cells: F32, like: Likeness, dt: float) -> None:
-        self._usual_fill = filled(seen.lines)
+        self._filling.learn(seen.lines, noisy=self._noise.noisy)
         kept.usual.learn(seen, like.share, self._noise.variance, dt)
         self._colours.learn(cells, dt)
         if not 0 <= seen.at_s - self._renewed_s < _RENEW_S:

@@ -1,4 +1,4 @@
-"""Whether a picture has the colours that it usually has, whatever the light.
+"""Whether a picture has the colours that it usually has, whatever the light, and all of its rows.
 
 Light makes pictures warmer or colder, and infrared lamps make a camera's picture grey: neither is a fault. A
 lost channel, a cast of green or purple, channels in the wrong order, and rows that a decoder has filled are.
@@ -6,8 +6,11 @@ lost channel, a cast of green or purple, channels in the wrong order, and rows t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge_node.pictures import U8
 from shared.geometry import F32, F64
@@ -22,9 +25,14 @@ _TINT = 0.2  # how much the mean of a colour difference may grow where channels 
 _COLOURED = 0.06  # standard deviation from which a colour difference shows something
 _ONE_COLOUR = 1.2  # how much more one channel than another may have brightened where a third is missing
 _RENEW_S = 120.0
-_CONSTANT = 0.97  # share of a row's pixels that are like their neighbours, where a decoder has filled it
-_BLACK_ROW, _WHITE_ROW = 20, 235  # mean grey levels of rows that night and glare may fill as well
 _GAUDY, _GAUDY_ROWS = 0.8, 0.25  # how far green leaves the others in every cell of a row; share of the rows
+_LIKE = 0.97  # share of a row's pixels that are like their neighbours, where a decoder has filled it
+_BLACK_ROW, _WHITE_ROW = 20, 235  # mean grey levels of rows that night and glare may fill as well
+_OTHER_ROW = 30.0  # grey levels between such a row and what it usually shows, where it was not the light
+_MOSTLY = 0.5  # share of these rows that may have shown it before
+_LIGHT = 1.4  # how much brighter or darker the rest may be then
+_STRAIGHT, _NEAR = 0.3, 4.0  # share of the row beside them that may be within these grey levels of them
+_MORE = 0.25  # share of the rows that are filled and usually are not
 
 
 class Colours:
@@ -92,24 +100,6 @@ def colour_cells(colour: U8) -> F32:
     return np.asarray(cv2.resize(colour, _CELLS, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def filled(lines: U8) -> float:
-    """The share of the picture, from below, that is what a decoder puts there where packets were lost.
-
-    That is one level, or the last good row again and again. The noise of a sensor gives neither.
-
-    Args:
-        lines: Some rows of the full picture, u8 ``(n, width)``.
-    """
-    few = np.ascontiguousarray(lines[:, ::8])
-    constant = np.count_nonzero(few[:, 1:] == few[:, :-1], axis=1) >= _CONSTANT * few.shape[1]
-    again = np.zeros_like(constant)
-    again[1:] = np.count_nonzero(few[1:] == few[:-1], axis=1) >= _CONSTANT * few.shape[1]
-    again[:-1] |= again[1:]
-    levels = few.mean(axis=1)
-    full = (constant | again) & (levels > _BLACK_ROW) & (levels < _WHITE_ROW)
-    return int(np.logical_and.accumulate(full[::-1]).sum()) / len(full)
-
-
 def _differences(cells: F32) -> F32:
     """Red less blue, red less green, and green less the mean of both, as shares of the brightness."""
     blue, green, red = cells[..., 0], cells[..., 1], cells[..., 2]
@@ -138,3 +128,88 @@ def _turned(now: F32, usual: F32, ease: float) -> bool:
     means = (np.abs(one.mean(axis=(1, 2))) for one in (now, usual))
     shows &= next(means) <= next(means) + _TINT  # else a lamp has coloured all
     return bool((shows & (together < _TURNED * ease * np.sqrt(squares[0] * squares[1]))).any())
+
+
+class _Rows(NamedTuple):
+    levels: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]  # from above and from below
+
+
+class Filling:
+    """The rows of one camera's picture that are filled, from above or below, and those that usually are."""
+
+    def __init__(self) -> None:
+        self._usual: _Rows | None = None
+
+    def forget(self) -> None:
+        """Begin anew: another source, or another view."""
+        self._usual = None
+
+    def learn(self, lines: U8, *, noisy: bool) -> None:
+        """Take a picture for one without lost data; see `hides`."""
+        few = _few(lines)
+        self._usual = _Rows(few.mean(axis=1), _shares(_filled(few, noisy=noisy)))
+
+    def hides(self, lines: U8, *, noisy: bool) -> bool:
+        """Whether far more is filled than usual.
+
+        Args:
+            lines: Some rows of the full picture, u8 ``(n, width)``.
+            noisy: Whether the source has noise, which makes filled rows easier to tell.
+        """
+        usual = self._usual
+        if usual is None or len(usual.levels) != len(lines):
+            return False
+        few = _few(lines)
+        if bool((_shares(_filled(few, noisy=noisy)) >= usual.shares + _MORE).any()):
+            return True
+        return any(_blotted(rows, levels) for rows, levels in _both_ways(few, usual.levels))
+
+
+def _few(lines: U8) -> U8:
+    return np.ascontiguousarray(lines[:, ::8])
+
+
+def _filled(few: U8, *, noisy: bool) -> npt.NDArray[np.bool_]:
+    """Which rows show one level, or the last good row again. No sensor's noise gives either.
+
+    Without noise, a smooth thing may come near to both, so all of a row must have the same level.
+    """
+    levels = few.mean(axis=1)
+    between = (levels > _BLACK_ROW) & (levels < _WHITE_ROW)
+    if not noisy:
+        return np.asarray((few.max(axis=1) == few.min(axis=1)) & between)
+    constant = np.count_nonzero(few[:, 1:] == few[:, :-1], axis=1) >= _LIKE * few.shape[1]
+    again = np.zeros_like(constant)
+    again[1:] = np.count_nonzero(few[1:] == few[:-1], axis=1) >= _LIKE * few.shape[1]
+    again[:-1] |= again[1:]
+    return np.asarray((constant | again) & between)
+
+
+def _shares(filled: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """The share of the rows that are filled without a gap, from above and from below."""
+    ways = np.stack([filled, filled[::-1]])
+    return np.asarray(np.logical_and.accumulate(ways, axis=1).mean(axis=1))
+
+
+def _both_ways(few: U8, usual: npt.NDArray[np.float64]) -> list[tuple[U8, npt.NDArray[np.float64]]]:
+    return [(few, usual), (few[::-1], usual[::-1])]
+
+
+def _blotted(few: U8, usual: npt.NDArray[np.float64]) -> bool:
+    """Whether the first rows are black or white, up to a straight edge, while the rest is as bright as usual.
+
+    Night or glare would change the rest as well, and clothes close to the camera have no straight edge.
+    """
+    first = few[0, 0]
+    if _BLACK_ROW < first < _WHITE_ROW:
+        return False
+    same = np.asarray((few == first).all(axis=1))
+    count = len(same) if same.all() else int(same.argmin())
+    if not _MORE * len(few) <= count < len(few):
+        return False
+    if float((np.abs(usual[:count] - float(first)) < _OTHER_ROW).mean()) > _MOSTLY:
+        return False
+    beside = np.abs(few[count].astype(np.float64) - float(first)) <= _NEAR
+    light, before = float(few[count:].mean()) + 1.0, float(usual[count:].mean()) + 1.0
+    return float(beside.mean()) <= _STRAIGHT and 1 / _LIGHT < light / before < _LIGHT

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from shared.wire.messages import Problem
 from tests.bench.health.made import broken
-from tests.bench.health.made.broken import away, blur, brighter, cast, channel, cover, knock, lower_half
+from tests.bench.health.made.broken import away, blur, brighter, cast, channel, cover, half, knock
 from tests.bench.health.made.paint import Make, over
 
 SOON_S, MOVED_S, PARTLY_S = 5.0, 10.0, 15.0
@@ -95,7 +95,10 @@ FAULTS: Mapping[str, Fault] = {
     "green cast": Fault(cast(0.55, 1.25, 0.55), ("wrong_colours",)),
     "magenta cast": Fault(cast(1.2, 0.5, 1.25), ("wrong_colours",)),
     **{
-        f"lower half {kind}": Fault(lower_half(kind), ("wrong_colours", "covered", "moved"), PARTLY_S)
-        for kind in ("green", "grey", "magenta", "smeared")
+        f"{part} half {kind}": Fault(
+            half(kind, upper=part == "upper"), ("wrong_colours", "covered", "moved"), PARTLY_S
+        )
+        for part in ("lower", "upper")
+        for kind in ("green", "grey", "magenta", "black", "smeared")
     },
 }

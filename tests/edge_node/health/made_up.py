@@ -88,13 +88,14 @@ def tape(share: float, grey: int) -> Change:
     return change
 
 
-def _lower_half(colour: tuple[int, int, int] | None) -> Change:
-    """As a decoder leaves it after lost packets: one colour, or the last good row again and again."""
+def _filled(colour: tuple[int, int, int] | None, *, upper: bool = False) -> Change:
+    """Half as a decoder leaves it after lost packets: one colour, or the last good row again and again."""
 
     def change(image: U8, _: float, __: np.random.Generator) -> U8:
         out: U8 = image.copy()
         half = image.shape[0] // 2
-        out[half:] = out[half - 1] if colour is None else colour
+        lost = slice(half) if upper else slice(half, None)
+        out[lost] = out[half - 1] if colour is None else colour
         return out
 
     return change
@@ -153,8 +154,9 @@ FAULTS: Mapping[str, tuple[str, Change]] = {
     "a cloth": ("covered", _cloth),
     "paint over most of the lens": ("covered", _most),
     "tape over 85 % of the lens": ("covered", tape(0.85, 110)),
-    "a grey lower half": ("covered", _lower_half((128, 128, 128))),
-    "a smeared lower half": ("covered", _lower_half(None)),
+    "a grey lower half": ("covered", _filled((128, 128, 128))),
+    "a smeared lower half": ("covered", _filled(None)),
+    "a black upper half": ("covered", _filled((0, 0, 0), upper=True)),
     "out of focus, 3 pixels": ("out_of_focus", lambda image, _, r: noisy(blurred(image, 3), 1, r)),
     "out of focus, 8 pixels": ("out_of_focus", lambda image, _, r: noisy(blurred(image, 8), 1, r)),
     "out of focus, growing": ("out_of_focus", lambda image, t, r: noisy(blurred(image, 2 * t), 1, r)),

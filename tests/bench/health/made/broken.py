@@ -199,16 +199,17 @@ def dazzled(_: Random) -> Paint:
     return paint
 
 
-def lower_half(kind: str) -> Make:
-    """A decoder that lost data, and gets no keyframe: the lower half is green, grey or smeared."""
+_FILLS = {"green": (0, 135, 0), "grey": (128, 128, 128), "magenta": (255, 0, 255), "black": (0, 0, 0)}
+
+
+def half(kind: str, *, upper: bool = False) -> Make:
+    """A decoder that lost data, and gets no keyframe: half is of one colour, or smeared."""
 
     def begin(_: Random) -> Paint:
         def paint(image: U8, _t: float) -> U8:
-            out, top = copied(image), image.shape[0] * 9 // 20
-            if kind == "smeared":
-                out[top:] = image[top : top + 1]
-            else:
-                out[top:] = {"green": (0, 135, 0), "grey": (128, 128, 128), "magenta": (255, 0, 255)}[kind]
+            out, edge = copied(image), image.shape[0] * 9 // 20
+            lost = slice(edge) if upper else slice(edge, None)
+            out[lost] = image[edge : edge + 1] if kind == "smeared" else _FILLS[kind]
             return out
 
         return paint
