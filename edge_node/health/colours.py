@@ -29,6 +29,7 @@ _GAUDY, _GAUDY_ROWS = 0.8, 0.25  # how far green leaves the others in every cell
 _LIKE = 0.97  # share of a row's pixels that are like their neighbours, where a decoder has filled it
 _BLACK_ROW, _WHITE_ROW = 20, 235  # mean grey levels of rows that night and glare may fill as well
 _OTHER_ROW = 30.0  # grey levels between such a row and what it usually shows, where it was not the light
+_STRUCTURE = 8.0  # standard deviation of a row's grey levels that shows much
 _MOSTLY = 0.5  # share of these rows that may have shown it before
 _LIGHT = 1.4  # how much brighter or darker the rest may be then
 _STRAIGHT, _NEAR = 0.3, 4.0  # share of the row beside them that may be within these grey levels of them
@@ -173,17 +174,20 @@ def _few(lines: U8) -> U8:
 def _filled(few: U8, *, noisy: bool) -> npt.NDArray[np.bool_]:
     """Which rows show one level, or the last good row again. No sensor's noise gives either.
 
-    Without noise, a smooth thing may come near to both, so all of a row must have the same level.
+    Without noise, a smooth thing may come near to both, so all of a row must have the same level, or it must
+    show much and be the same as the next.
     """
-    levels = few.mean(axis=1)
-    between = (levels > _BLACK_ROW) & (levels < _WHITE_ROW)
+    levels, constant, again = few.mean(axis=1), _alike(few[:, 1:], few[:, :-1]), np.zeros(len(few), bool)
+    again[1:] = _alike(few[1:], few[:-1])
     if not noisy:
-        return np.asarray((few.max(axis=1) == few.min(axis=1)) & between)
-    constant = np.count_nonzero(few[:, 1:] == few[:, :-1], axis=1) >= _LIKE * few.shape[1]
-    again = np.zeros_like(constant)
-    again[1:] = np.count_nonzero(few[1:] == few[:-1], axis=1) >= _LIKE * few.shape[1]
+        constant = few.max(axis=1) == few.min(axis=1)
+        again &= few.std(axis=1) >= _STRUCTURE
     again[:-1] |= again[1:]
-    return np.asarray((constant | again) & between)
+    return np.asarray((constant | again) & (levels > _BLACK_ROW) & (levels < _WHITE_ROW))
+
+
+def _alike(one: U8, other: U8) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.count_nonzero(one == other, axis=1) >= _LIKE * one.shape[1])
 
 
 def _shares(filled: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

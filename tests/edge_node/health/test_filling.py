@@ -62,12 +62,15 @@ def test_lost_rows_are_told_from_what_is_dark_or_was_always_there(usual: U8, now
     assert filling.hides(now, noisy=True) is hides
 
 
-def test_the_last_good_row_again_counts_only_where_there_is_noise() -> None:
-    noisy = np.clip(YARD + RANDOM.normal(0, 3, YARD.shape), 0, 255).astype(np.uint8)
-    smeared: U8 = noisy.copy()
+@pytest.mark.parametrize("grain", [0, 3])
+def test_the_last_good_row_again_is_told_from_a_smooth_thing(grain: int) -> None:
+    rows = np.clip(YARD + RANDOM.normal(0, grain, YARD.shape), 0, 255).astype(np.uint8)
+    smeared: U8 = rows.copy()
     smeared[12:] = smeared[11]
     filling = Filling()
-    filling.learn(noisy, noisy=True)
-    assert filling.hides(smeared, noisy=True)
-    assert not filling.hides(smeared, noisy=False)
-    assert not filling.hides(noisy[:6], noisy=True), "pictures of another size"
+    filling.learn(rows, noisy=grain > 0)
+    assert filling.hides(smeared, noisy=grain > 0)
+    smooth: U8 = rows.copy()
+    smooth[12:] = np.clip(100 + np.arange(640) / 64 + RANDOM.normal(0, grain, (12, 640)), 0, 255)
+    assert not filling.hides(smooth, noisy=grain > 0), "the side of a van"
+    assert not filling.hides(rows[:6], noisy=grain > 0), "pictures of another size"
