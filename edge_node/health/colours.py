@@ -201,12 +201,13 @@ def _both_ways(few: U8, usual: npt.NDArray[np.float64]) -> list[tuple[U8, npt.ND
 
 
 def _blotted(few: U8, usual: npt.NDArray[np.float64]) -> bool:
-    """Whether the first rows are black or white, up to a straight edge, while the rest is as bright as usual.
+    """Whether the first rows are black, up to a straight edge, while the rest is as bright as usual.
 
-    Night or glare would change the rest as well, and clothes close to the camera have no straight edge.
+    Night would change the rest as well, and clothes close to the camera have no straight edge. White is left
+    out: no decoder fills with it, but glare does, down to a roof.
     """
     first = few[0, 0]
-    if _BLACK_ROW < first < _WHITE_ROW:
+    if first > _BLACK_ROW:
         return False
     same = np.asarray((few == first).all(axis=1))
     count = len(same) if same.all() else int(same.argmin())

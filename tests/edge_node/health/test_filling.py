@@ -50,6 +50,7 @@ def coat() -> U8:
         pytest.param(BARRED, greyed(BARRED, 0, upper=True), True, id="more than the bars"),
         pytest.param(YARD, darker(greyed(YARD, 0, upper=True), 0.3), False, id="night"),
         pytest.param(YARD, coat(), False, id="a black coat"),
+        pytest.param(YARD, lost(255, upper=True), False, id="a sky that turns white"),
         pytest.param(greyed(YARD, 0, upper=True), greyed(YARD, 0, upper=True), False, id="a black sky"),
     ],
 )
