@@ -211,9 +211,8 @@ class CameraHealth:
         self._hiding.note(kept.view, seen, like)
         washed = washed_out(seen, kept.usual, like.share, like.trace, already=self._active("washed_out"))
         self._note("washed_out", washed, seen)
-        soft = blurred(seen, kept.usual, self._noise.variance, already=course.active)
         covers = self._hiding.covers(
-            kept.view, kept.usual, seen, like, soft=soft, active=course.active, turning=course.turning
+            kept.view, kept.usual, seen, like, active=course.active, turning=course.turning
         )
         gaudy = self._colours.gaudy(cells)
         if gaudy:

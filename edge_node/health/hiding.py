@@ -23,7 +23,6 @@ from shared.geometry import F32, F64, Bool
 CLEAR = 0.35
 """Share of the usual contrast above which a picture is no night."""
 _GONE_SHARE, _GONE_TRACE = 0.25, 0.4  # below both, nothing of the view is to be seen
-_SOFT_SHARE = 0.4  # share of the blocks, below which what is not sharp is another thing than the view
 _IN_PLACE = 0.15  # share of blocks that surely show the view, above what text laid over a picture may be
 _FADED_S = 8.0  # a cover comes within seconds, and night takes longer
 _DUSK_US = 20 * 60_000_000  # time within which night does not fall, microseconds
@@ -152,7 +151,6 @@ class Hiding:
         seen: Glance,
         like: Likeness,
         *,
-        soft: bool,
         active: bool,
         turning: bool,
     ) -> bool:
@@ -163,7 +161,6 @@ class Hiding:
             usual: How the picture usually is.
             seen: The picture.
             like: How they compare.
-            soft: Whether nothing in the picture is sharp.
             active: Whether the view is known to be covered: then it must be seen again.
             turning: Whether that seemed so at the last look.
         """
@@ -173,8 +170,6 @@ class Hiding:
             return False
         if self._veiled(usual, seen, active=active, turning=turning):
             return True
-        if soft and view.useful and like.share < _SOFT_SHARE and not usual.darker(seen):
-            return active or turning or self._lately_clear(usual, seen)
         if not gone(view, like):
             return False
         plain = float(seen.means.std()) < min(0.3 * usual.relief, 12.0)
