@@ -270,7 +270,7 @@ class CameraHealth:
         return kept.view.fineness(seen, like) < (_FINE_AGAIN if already else _FINE)
 
     def _learn(self, kept: Kept, seen: Glance, cells: F32, like: Likeness, dt: float) -> None:
-        self._filling.learn(seen.lines, noisy=self._noise.noisy)
+        self._filling.learn()
         kept.usual.learn(seen, like.share, self._noise.variance, dt)
         self._colours.learn(cells, dt)
         if not 0 <= seen.at_s - self._renewed_s < _RENEW_S:

@@ -140,16 +140,16 @@ class Filling:
     """The rows of one camera's picture that are filled, from above or below, and those that usually are."""
 
     def __init__(self) -> None:
+        self._seen: _Rows | None = None
         self._usual: _Rows | None = None
 
     def forget(self) -> None:
         """Begin anew: another source, or another view."""
         self._usual = None
 
-    def learn(self, lines: U8, *, noisy: bool) -> None:
-        """Take a picture for one without lost data; see `hides`."""
-        few = _few(lines)
-        self._usual = _Rows(few.mean(axis=1), _shares(_filled(few, noisy=noisy)))
+    def learn(self) -> None:
+        """Take the picture that was looked at last for one without lost data."""
+        self._usual = self._seen
 
     def hides(self, lines: U8, *, noisy: bool) -> bool:
         """Whether far more is filled than usual.
@@ -158,17 +158,13 @@ class Filling:
             lines: Some rows of the full picture, u8 ``(n, width)``.
             noisy: Whether the source has noise, which makes filled rows easier to tell.
         """
-        usual = self._usual
-        if usual is None or len(usual.levels) != len(lines):
+        few, usual = np.ascontiguousarray(lines[:, ::8]), self._usual
+        seen = self._seen = _Rows(few.mean(axis=1), _shares(_filled(few, noisy=noisy)))
+        if usual is None or len(usual.levels) != len(few):
             return False
-        few = _few(lines)
-        if bool((_shares(_filled(few, noisy=noisy)) >= usual.shares + _MORE).any()):
+        if bool((seen.shares >= usual.shares + _MORE).any()):
             return True
-        return any(_blotted(rows, levels) for rows, levels in _both_ways(few, usual.levels))
-
-
-def _few(lines: U8) -> U8:
-    return np.ascontiguousarray(lines[:, ::8])
+        return _blotted(few, usual.levels) or _blotted(few[::-1], usual.levels[::-1])
 
 
 def _filled(few: U8, *, noisy: bool) -> npt.NDArray[np.bool_]:
@@ -194,10 +190,6 @@ def _shares(filled: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """The share of the rows that are filled without a gap, from above and from below."""
     ways = np.stack([filled, filled[::-1]])
     return np.asarray(np.logical_and.accumulate(ways, axis=1).mean(axis=1))
-
-
-def _both_ways(few: U8, usual: npt.NDArray[np.float64]) -> list[tuple[U8, npt.NDArray[np.float64]]]:
-    return [(few, usual), (few[::-1], usual[::-1])]
 
 
 def _blotted(few: U8, usual: npt.NDArray[np.float64]) -> bool:

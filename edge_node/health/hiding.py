@@ -26,10 +26,7 @@ _GONE_SHARE, _GONE_TRACE = 0.25, 0.4  # below both, nothing of the view is to be
 _IN_PLACE = 0.15  # share of blocks that surely show the view, above what text laid over a picture may be
 _FADED_S = 8.0  # a cover comes within seconds, and night takes longer
 _DUSK_US = 20 * 60_000_000  # time within which night does not fall, microseconds
-_VEILED, _VEILED_STILL = (
-    0.2,
-    0.3,
-)  # of the usual contrast, below which much light is a veil's; until it is gone
+_VEILED, _VEILED_STILL = 0.2, 0.3  # of the usual contrast, below which there is a veil, and until it is gone
 _VEIL_LIT = 0.25  # of the usual light: more than is left of it when lights go out
 _DULL, _DULL_THING = 0.6, 0.85  # share of the lost blocks that are flat; of what comes into the view, more
 _BY_DAY = 0.6  # of the usual light
@@ -84,7 +81,7 @@ class _Patch:
     def same(self, where: Bool, means: F32) -> bool:
         """Whether this is the same patch, and as bright."""
         both = self.where & where
-        if _overlap(self.where, where) < _SAME:
+        if int(both.sum()) < _SAME * int((self.where | where).sum()):
             return False
         change = np.abs(means[both] - self.means[both])
         alike = change <= np.maximum(_SAME_LIGHT * self.means[both], _SAME_LEVELS)
@@ -145,14 +142,7 @@ class Hiding:
             self._agreed_s[like.surely] = at_s
 
     def covers(
-        self,
-        view: View,
-        usual: Usual,
-        seen: Glance,
-        like: Likeness,
-        *,
-        active: bool,
-        turning: bool,
+        self, view: View, usual: Usual, seen: Glance, like: Likeness, *, active: bool, turning: bool
     ) -> bool:
         """Whether something hides the view, or most of it.
 
@@ -261,11 +251,6 @@ class Hiding:
 def _share(some: Bool, like: Likeness) -> float:
     """How many of the blocks that show something in the view are among some of them."""
     return float(some.sum()) / max(int((like.agree | like.lost).sum()), 1)
-
-
-def _overlap(some: Bool, others: Bool) -> float:
-    """How much of two sets of blocks they have in common, from 0 to 1."""
-    return int((some & others).sum()) / max(int((some | others).sum()), 1)
 
 
 def _beside(some: Bool) -> Bool:

@@ -57,10 +57,10 @@ def coat() -> U8:
 def test_lost_rows_are_told_from_what_is_dark_or_was_always_there(usual: U8, now: U8, hides: bool) -> None:
     filling = Filling()
     assert not filling.hides(now, noisy=False), "nothing is known yet"
-    filling.learn(usual, noisy=False)
-    assert filling.hides(now, noisy=False) is hides
-    filling.learn(usual, noisy=True)
-    assert filling.hides(now, noisy=True) is hides
+    for noisy in (False, True):
+        filling.hides(usual, noisy=noisy)
+        filling.learn()
+        assert filling.hides(now, noisy=noisy) is hides
 
 
 @pytest.mark.parametrize("grain", [0, 3])
@@ -69,7 +69,8 @@ def test_the_last_good_row_again_is_told_from_a_smooth_thing(grain: int) -> None
     smeared: U8 = rows.copy()
     smeared[12:] = smeared[11]
     filling = Filling()
-    filling.learn(rows, noisy=grain > 0)
+    filling.hides(rows, noisy=grain > 0)
+    filling.learn()
     assert filling.hides(smeared, noisy=grain > 0)
     smooth: U8 = rows.copy()
     smooth[12:] = np.clip(100 + np.arange(640) / 64 + RANDOM.normal(0, grain, (12, 640)), 0, 255)
