@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 
 from msgspec import Meta
 
+from edge_node.config.publishing import JpegQuality
 from shared import limits
 from shared.collected import Reason
 from shared.configuration.declared import FILE
@@ -62,7 +63,7 @@ class CollectSettings:
             "the camera has no tiles",
         ),
     ] = 60.0
-    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 92
+    quality: JpegQuality = 92
 
 
 @dataclass(frozen=True, kw_only=True)

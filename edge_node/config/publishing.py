@@ -12,6 +12,8 @@ from msgspec import Meta
 from shared import limits
 from shared.wire.messages import Id, Label
 
+JpegQuality = Annotated[int, Meta(ge=1, le=100, description="JPEG quality")]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ThumbnailSettings:
@@ -28,7 +30,7 @@ class ThumbnailSettings:
             "then smaller",
         ),
     ] = 640
-    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
+    quality: JpegQuality = 75
     on_demand: Annotated[
         bool,
         Meta(
@@ -51,7 +53,7 @@ class SnapshotSettings:
             description="Longer side in pixels; a smaller cut-out is not enlarged",
         ),
     ] = 256
-    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 80
+    quality: JpegQuality = 80
 
 
 @dataclass(frozen=True, kw_only=True)

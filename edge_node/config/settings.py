@@ -15,7 +15,7 @@ from msgspec import Meta
 from edge_node.config.camera_settings import CameraSettings
 from edge_node.config.collecting import CollectPlace
 from edge_node.config.model_settings import ModelSettings
-from edge_node.config.publishing import HomeAssistantSettings, OnvifSettings
+from edge_node.config.publishing import HomeAssistantSettings, JpegQuality, OnvifSettings
 from shared import limits
 from shared.configuration.declared import FILE
 from shared.log import Format
@@ -137,7 +137,7 @@ class BundleSettings:
             description="Width of the picture in pixels; a narrower one is not enlarged",
         ),
     ] = 640
-    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality")] = 75
+    quality: JpegQuality = 75
     max_bytes: Annotated[
         int,
         Meta(
