@@ -138,8 +138,9 @@ class Conversation:
             with closing(opener.open(request, timeout=TIMEOUT_S)) as answer:
                 document, code = body(answer, MAX_BYTES, TIMEOUT_S), 200
         except urllib.error.HTTPError as error:
-            with closing(error):
-                document, code = body(error, MAX_BYTES, TIMEOUT_S), error.code
+            with closing(error):  # where urllib itself gives up a login, some Pythons (3.11.2) put text there
+                document = body(error, MAX_BYTES, TIMEOUT_S) if hasattr(error, "read1") else b""
+            code = error.code
         try:
             root = parse(document)
         except MarkupError:
